@@ -1,0 +1,59 @@
+//! `PerObjectPooledBlobInfo`, the value of `per_object_pooled_blob_info`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{BlobId, Epoch, EventId, ObjectId};
+use crate::value::{Fields, ValueError};
+
+/// What a node knows of one blob object whose storage belongs to a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum PerObjectPooledBlobInfo {
+    /// The only variant so far.
+    V1(PerObjectPooledBlobInfoV1),
+}
+
+/// Version 1 of [`PerObjectPooledBlobInfo`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PerObjectPooledBlobInfoV1 {
+    /// The blob the object stands for.
+    pub blob_id: BlobId,
+    /// The epoch in which the object was registered.
+    pub registered_epoch: Epoch,
+    /// The epoch in which it was certified, if it was.
+    pub certified_epoch: Option<Epoch>,
+    /// The pool that stores it, and whose end is its end.
+    pub storage_pool_id: ObjectId,
+    /// The last event about the object.
+    pub event: EventId,
+}
+
+impl PerObjectPooledBlobInfo {
+    /// Length in bytes of the longest V1 value (a certified one).
+    pub const MAX_LEN: usize = 115;
+
+    /// Decodes a value strictly, without allocating.
+    ///
+    /// # Errors
+    ///
+    /// If `value` is not the canonical BCS of a known variant.
+    #[inline]
+    pub fn decode(value: &[u8]) -> Result<Self, ValueError> {
+        let mut fields = Fields::new(value);
+        fields.variant_v1()?;
+        let v1 = PerObjectPooledBlobInfoV1 {
+            blob_id: fields.blob_id("blob_id")?,
+            registered_epoch: fields.epoch("registered_epoch")?,
+            certified_epoch: fields.option("certified_epoch", Fields::epoch)?,
+            storage_pool_id: fields.object_id("storage_pool_id")?,
+            event: fields.event_id("event")?,
+        };
+        fields.end()?;
+        Ok(Self::V1(v1))
+    }
+
+    /// The canonical BCS of the value.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        super::to_bcs(self)
+    }
+}
