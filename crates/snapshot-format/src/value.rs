@@ -87,6 +87,8 @@ pub(crate) struct Fields<'a> {
     len: usize,
 }
 
+/// Always inlined, errors aside: a value takes a few nanoseconds, and only so does the place in it
+/// stay in a register.
 impl<'a> Fields<'a> {
     /// Starts at the first byte of `value`.
     pub(crate) const fn new(value: &'a [u8]) -> Self {

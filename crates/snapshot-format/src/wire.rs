@@ -22,6 +22,7 @@ impl From<DecodeError> for Stop {
 }
 
 /// Appends `value` as minimal ULEB128.
+#[inline]
 pub(crate) fn put_uleb128(out: &mut Vec<u8>, mut value: u32) {
     while value >= 0x80 {
         out.push((value & 0x7f) as u8 | 0x80);
@@ -56,9 +57,15 @@ impl<'a> Reader<'a> {
     /// Where the next byte stands.
     #[inline]
     pub(crate) const fn location(&self) -> Location {
+        self.location_of(self.consumed())
+    }
+
+    /// Where the byte behind the first `consumed` ones stands.
+    #[inline]
+    pub(crate) const fn location_of(&self, consumed: usize) -> Location {
         Location {
             section: self.section,
-            offset: self.start + self.consumed() as u64,
+            offset: self.start + consumed as u64,
         }
     }
 

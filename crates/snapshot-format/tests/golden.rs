@@ -1,7 +1,8 @@
 //! The golden vectors against encoder and decoder.
 //!
-//! Rules that the vectors cover, each in a vector's line of the MANIFEST: SF-071, SF-072, SF-073,
-//! SF-074, SF-075, SF-076, SF-077, SF-078, SF-079, SF-080, SF-081, SF-082, SF-083, SF-084, SF-085.
+//! Rules that the vectors cover, each in a vector's line of the MANIFEST: SF-031, SF-071, SF-072,
+//! SF-073, SF-074, SF-075, SF-076, SF-077, SF-078, SF-079, SF-080, SF-081, SF-082, SF-083, SF-084,
+//! SF-085.
 
 mod common;
 
@@ -168,7 +169,7 @@ fn key(byte: u8) -> ObjectId {
     ObjectId::new([byte; 32])
 }
 
-// SF-020, SF-040, SF-060: these bytes were written by people, their checksum by another program.
+// SF-020, SF-040, SF-060: these bytes were written by hand, their checksum computed by another program.
 #[test]
 fn the_encoder_writes_the_sealed_file_that_was_assembled_by_hand() {
     let content = Content {

@@ -69,6 +69,8 @@ fn value_bytes() -> impl Strategy<Value = (Table, Vec<u8>)> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
     // SF-070, one way.
     #[test]
     fn what_was_encoded_decodes_to_itself(content in content()) {

@@ -67,9 +67,11 @@ pub(super) fn tag(reader: &mut Reader<'_>, expected: u8) -> Result<(), Stop> {
 /// An entry whose value is not yet judged.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RawEntry<'a> {
-    pub(super) key_at: Location,
+    /// Bytes that the reader had consumed before the key.
+    pub(super) key_at: usize,
     pub(super) key: &'a [u8; KEY_LEN],
-    pub(super) value_at: Location,
+    /// Likewise before the value.
+    pub(super) value_at: usize,
     pub(super) value: &'a [u8],
 }
 
@@ -114,11 +116,11 @@ fn entry<'a>(
         bounded(at, "key", got, MAX_FIELD_LEN)?;
         return Err(DecodeError::KeyLength { at, got }.into());
     }
-    let key_at = reader.location();
+    let key_at = reader.consumed();
     let key = reader.array()?;
     let at = reader.location();
     let len = bounded(at, "value", length(reader)?, MAX_FIELD_LEN)?;
-    let value_at = reader.location();
+    let value_at = reader.consumed();
     let value = reader.bytes(len)?;
     Ok(RawEntry {
         key_at,

@@ -200,8 +200,6 @@ impl Decoder {
         let base = self.received;
         self.received += input.len() as u64;
         let mut rest = input;
-        // What is before this is in the digest.
-        let mut unhashed = input;
         if !self.carry.is_empty() {
             let Some(after) = self.join(input, base, on_event)? else {
                 self.hash(input);
@@ -211,10 +209,9 @@ impl Decoder {
         }
         loop {
             if self.machine.body_is_complete() && !self.body_hashed {
-                let (body, after) = unhashed.split_at(unhashed.len() - rest.len());
+                let (body, _) = input.split_at(input.len() - rest.len());
                 self.digest.update(body);
                 self.body_hashed = true;
-                unhashed = after;
             }
             if self.machine.is_complete() {
                 let offset = self.received - rest.len() as u64;
@@ -235,7 +232,7 @@ impl Decoder {
                 Err(Stop::Error(error)) => return Err(error),
                 Err(Stop::NeedMore) => {
                     self.carry.extend_from_slice(rest);
-                    self.hash(unhashed);
+                    self.hash(input);
                     return Ok(());
                 }
             }

@@ -190,7 +190,7 @@ impl Machine {
         loop {
             let mut ahead = reader.clone();
             match element::sealed_entry(&mut ahead) {
-                Ok(EntryOrEnd::Entry(entry)) => self.entry(table, &entry, on_event)?,
+                Ok(EntryOrEnd::Entry(entry)) => self.entry(table, &entry, &ahead, on_event)?,
                 Ok(EntryOrEnd::End { at, count }) => {
                     let expected = self.counts[table];
                     if count != expected {
@@ -226,7 +226,7 @@ impl Machine {
         while left > 0 {
             let mut ahead = reader.clone();
             match element::counted_entry(&mut ahead) {
-                Ok(entry) => self.entry(table, &entry, on_event)?,
+                Ok(entry) => self.entry(table, &entry, &ahead, on_event)?,
                 Err(Stop::NeedMore) if any => return Ok(()),
                 Err(stop) => return Err(stop),
             }
@@ -245,6 +245,7 @@ impl Machine {
         &mut self,
         table: Table,
         entry: &RawEntry<'_>,
+        reader: &Reader<'_>,
         on_event: &mut impl FnMut(Event<'_>),
     ) -> Result<(), DecodeError> {
         let RawEntry {
@@ -257,11 +258,12 @@ impl Machine {
         self.order
             .admit(key)
             .map_err(|previous| DecodeError::KeysNotIncreasing {
-                at: key_at,
+                at: reader.location_of(key_at),
                 previous,
                 key,
             })?;
-        record::validate(table, value).map_err(|source| invalid_value(value_at, key, source))?;
+        record::validate(table, value)
+            .map_err(|source| invalid_value(reader.location_of(value_at), key, source))?;
         self.counts[table] += 1;
         on_event(Event::Entry(Entry { table, key, value }));
         Ok(())

@@ -9,6 +9,12 @@ pub(crate) const TABLES: [Table; 3] = Table::ALL;
 /// The byte in front of each entry.
 pub(crate) const ENTRY_MARKER: u8 = 0x01;
 
+/// Marker and key length, which are the same for every entry.
+const ENTRY_START: [u8; 5] = {
+    let [a, b, c, d] = (KEY_LEN as u32).to_be_bytes();
+    [ENTRY_MARKER, a, b, c, d]
+};
+
 /// The byte that ends a section.
 pub(crate) const END_MARKER: u8 = 0x00;
 
@@ -27,8 +33,7 @@ pub(crate) fn put_header_len(out: &mut Vec<u8>, len: u32) {
 #[inline]
 pub(crate) fn put_entry(out: &mut Vec<u8>, key: &[u8; KEY_LEN], value: &[u8]) {
     out.reserve(ENTRY_PREFIX_LEN + value.len());
-    out.push(ENTRY_MARKER);
-    out.extend_from_slice(&(KEY_LEN as u32).to_be_bytes());
+    out.extend_from_slice(&ENTRY_START);
     out.extend_from_slice(key);
     out.extend_from_slice(&(value.len() as u32).to_be_bytes());
     out.extend_from_slice(value);

@@ -73,13 +73,16 @@ impl Record {
 #[inline]
 pub fn validate(table: Table, value: &[u8]) -> Result<(), ValueError> {
     match table {
-        Table::PerObjectBlobInfo => PerObjectBlobInfo::decode(value).map(drop),
-        Table::PerObjectPooledBlobInfo => PerObjectPooledBlobInfo::decode(value).map(drop),
-        Table::StoragePoolInfo => StoragePoolInfo::decode(value).map(drop),
+        Table::PerObjectBlobInfo => PerObjectBlobInfo::read(value).map(drop),
+        Table::PerObjectPooledBlobInfo => PerObjectPooledBlobInfo::read(value).map(drop),
+        Table::StoragePoolInfo => StoragePoolInfo::read(value).map(drop),
     }
 }
 
-/// BCS of a value whose types can all be represented in it.
-fn to_bcs(value: &impl Serialize) -> Vec<u8> {
-    bcs::to_bytes(value).expect("integers, arrays, options and enums always have a BCS form")
+/// BCS of a value whose types can all be represented in it, and that has at most `max_len` bytes.
+fn to_bcs(value: &impl Serialize, max_len: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(max_len);
+    bcs::serialize_into(&mut bytes, value)
+        .expect("integers, arrays, options and enums always have a BCS form");
+    bytes
 }

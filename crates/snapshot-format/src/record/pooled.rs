@@ -38,6 +38,12 @@ impl PerObjectPooledBlobInfo {
     /// If `value` is not the canonical BCS of a known variant.
     #[inline]
     pub fn decode(value: &[u8]) -> Result<Self, ValueError> {
+        Self::read(value)
+    }
+
+    /// As [`Self::decode`]; always inlined, so that who only checks a value does not build it.
+    #[inline(always)]
+    pub(super) fn read(value: &[u8]) -> Result<Self, ValueError> {
         let mut fields = Fields::new(value);
         fields.variant_v1()?;
         let v1 = PerObjectPooledBlobInfoV1 {
@@ -54,6 +60,6 @@ impl PerObjectPooledBlobInfo {
     /// The canonical BCS of the value.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        super::to_bcs(self)
+        super::to_bcs(self, Self::MAX_LEN)
     }
 }

@@ -32,6 +32,12 @@ impl StoragePoolInfo {
     /// If `value` is not the canonical BCS of a known variant.
     #[inline]
     pub fn decode(value: &[u8]) -> Result<Self, ValueError> {
+        Self::read(value)
+    }
+
+    /// As [`Self::decode`]; always inlined, so that who only checks a value does not build it.
+    #[inline(always)]
+    pub(super) fn read(value: &[u8]) -> Result<Self, ValueError> {
         let mut fields = Fields::new(value);
         fields.variant_v1()?;
         let v1 = StoragePoolInfoV1 {
@@ -45,6 +51,6 @@ impl StoragePoolInfo {
     /// The canonical BCS of the value.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        super::to_bcs(self)
+        super::to_bcs(self, Self::MAX_LEN)
     }
 }
