@@ -1,0 +1,32 @@
+//! Blob info snapshots from and to the RocksDB tables of a Walrus storage node.
+//!
+//! This crate knows the tables (`docs/tables.md`) and no byte of the framings, which belong to
+//! [`snapshot_format`]. One row's way from a database to a file: [`open`] refuses what is not whole,
+//! `scan` reads a consistent view, [`create`] lets threads fill blocks and one writer join them,
+//! [`publish`] makes the file appear whole or not at all. The way back begins with [`verify`].
+
+pub mod aggregate;
+pub mod create;
+pub mod cursor;
+pub mod load;
+pub mod lock;
+pub mod merge;
+pub mod naming;
+pub mod node;
+pub mod open;
+mod plan;
+pub mod progress;
+pub mod publish;
+mod scan;
+pub mod schema;
+pub mod space;
+pub mod summary;
+pub mod verify;
+pub mod wal;
+
+pub use create::{CreateError, CreateOptions, create, create_file};
+pub use open::{Database, OpenError, OpenOptions, OpenWarning, WalRecovery};
+pub use progress::Progress;
+pub use scan::ScanError;
+pub use summary::SnapshotSummary;
+pub use verify::{ReadError, VerifyError, verify_file};

@@ -1,0 +1,83 @@
+//! Names of checkpoints and snapshots on disk (`docs/lifecycle.md`, "Names").
+//!
+//! Pure: nothing here looks at a file.
+
+use snapshot_format::Epoch;
+
+/// The name of something of ours in a directory that may hold other things too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ArtifactName {
+    /// What it is.
+    pub kind: ArtifactKind,
+    /// The epoch it belongs to.
+    pub epoch: Epoch,
+    /// Whether it is still being made: its name ends in `.tmp`.
+    pub unfinished: bool,
+}
+
+/// What an [`ArtifactName`] names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ArtifactKind {
+    /// A RocksDB checkpoint, a directory `checkpoint_epoch_<N>`.
+    Checkpoint,
+    /// A snapshot, a file `snapshot_epoch_<N>.bin`.
+    Snapshot,
+}
+
+impl ArtifactKind {
+    const fn affixes(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Checkpoint => ("checkpoint_epoch_", ""),
+            Self::Snapshot => ("snapshot_epoch_", ".bin"),
+        }
+    }
+}
+
+/// What an unfinished artifact's name ends in.
+pub const UNFINISHED_SUFFIX: &str = ".tmp";
+
+impl ArtifactName {
+    /// The name of a finished artifact.
+    #[must_use]
+    pub const fn finished(kind: ArtifactKind, epoch: Epoch) -> Self {
+        Self {
+            kind,
+            epoch,
+            unfinished: false,
+        }
+    }
+
+    /// Reads a file name. Anything but an exact match is not ours.
+    #[must_use]
+    pub fn parse(file_name: &str) -> Option<Self> {
+        let (name, unfinished) = match file_name.strip_suffix(UNFINISHED_SUFFIX) {
+            Some(name) => (name, true),
+            None => (file_name, false),
+        };
+        [ArtifactKind::Checkpoint, ArtifactKind::Snapshot]
+            .into_iter()
+            .find_map(|kind| {
+                let (prefix, suffix) = kind.affixes();
+                let digits = name.strip_prefix(prefix)?.strip_suffix(suffix)?;
+                let epoch: Epoch = digits.parse().ok()?;
+                // Leading zeros would give two names for one epoch.
+                (epoch.to_string() == digits).then_some(Self {
+                    kind,
+                    epoch,
+                    unfinished,
+                })
+            })
+    }
+}
+
+impl std::fmt::Display for ArtifactName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (prefix, suffix) = self.kind.affixes();
+        let unfinished = if self.unfinished {
+            UNFINISHED_SUFFIX
+        } else {
+            ""
+        };
+        write!(f, "{prefix}{}{suffix}{unfinished}", self.epoch)
+    }
+}

@@ -1,0 +1,269 @@
+//! Opening a node's database read-only, and refusing what is not one, not whole, or in use.
+//!
+//! Nothing is written, not even a lock or log file.
+
+mod error;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rocksdb::{ColumnFamilyDescriptor, DB, DBRecoveryMode, Options};
+use snapshot_format::{PerTable, Table};
+
+use crate::lock::{self, LockState};
+use crate::merge::MergeFailures;
+use crate::schema::{self, ColumnFamily};
+use crate::wal::{self, TableFiles};
+
+pub use self::error::{OpenError, OpenWarning};
+
+/// How a write-ahead log that does not read whole is treated (`docs/tables.md`, "The WAL").
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum WalRecovery {
+    /// It is an error. The only mode whose rows are certain.
+    #[default]
+    Absolute,
+    /// A last record that was cut off is dropped.
+    TolerateTornTail,
+    /// All from the first damaged record on is dropped.
+    PointInTime,
+}
+
+impl WalRecovery {
+    const fn mode(self) -> DBRecoveryMode {
+        match self {
+            Self::Absolute => DBRecoveryMode::AbsoluteConsistency,
+            Self::TolerateTornTail => DBRecoveryMode::TolerateCorruptedTailRecords,
+            Self::PointInTime => DBRecoveryMode::PointInTime,
+        }
+    }
+}
+
+/// How a database is opened.
+#[derive(Clone, Debug, Default)]
+pub struct OpenOptions {
+    /// What to do with a damaged write-ahead log.
+    pub wal_recovery: WalRecovery,
+    /// Whether to open a database that a running process holds. What is read of it is undefined.
+    pub allow_live: bool,
+}
+
+/// How many column families an error lists.
+const LISTED: usize = 12;
+
+/// A node's database, opened read-only. What it shows does not change while it is open.
+pub struct Database {
+    db: DB,
+    path: PathBuf,
+    failures: MergeFailures,
+    warnings: Vec<OpenWarning>,
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Database {
+    /// Opens the three snapshot tables of the database in the directory `path`.
+    ///
+    /// Any number of other column families may be there; they are not opened.
+    ///
+    /// # Errors
+    ///
+    /// If the directory is not a node's database, is in use, or does not read whole.
+    pub fn open(path: &Path, options: &OpenOptions) -> Result<Self, OpenError> {
+        Self::open_column_families(path, &Table::ALL.map(ColumnFamily::from), options)
+    }
+
+    /// As [`Self::open`], for the column families given.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub fn open_column_families(
+        path: &Path,
+        column_families: &[ColumnFamily],
+        options: &OpenOptions,
+    ) -> Result<Self, OpenError> {
+        require_database(path)?;
+        let mut warnings = Vec::new();
+        if let LockState::Held { pid } = lock::holder(path)? {
+            if !options.allow_live {
+                return Err(OpenError::InUse {
+                    path: path.to_path_buf(),
+                    pid,
+                });
+            }
+            warnings.push(OpenWarning::Live { pid });
+        }
+        warnings.extend(verify_logs(
+            path,
+            options.wal_recovery,
+            !warnings.is_empty(),
+        )?);
+        require_column_families(path, column_families)?;
+
+        let failures = MergeFailures::new();
+        let descriptors = column_families
+            .iter()
+            .map(|family| {
+                let options = schema::reader_options(*family, &failures);
+                ColumnFamilyDescriptor::new(family.name(), options)
+            })
+            // RocksDB insists on the default column family.
+            .chain([ColumnFamilyDescriptor::new("default", Options::default())]);
+        let db = DB::open_cf_descriptors_read_only(
+            &database_options(options.wal_recovery),
+            path,
+            descriptors,
+            false,
+        )
+        .map_err(|source| OpenError::RocksDb {
+            path: path.to_path_buf(),
+            source,
+        })?;
+        Ok(Self {
+            db,
+            path: path.to_path_buf(),
+            failures,
+            warnings,
+        })
+    }
+
+    /// The database's directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What its user should be told.
+    #[must_use]
+    pub fn warnings(&self) -> &[OpenWarning] {
+        &self.warnings
+    }
+
+    /// RocksDB's estimates of the number of rows, for progress and disk space; never for bytes.
+    #[must_use]
+    pub fn estimated_counts(&self) -> PerTable<u64> {
+        PerTable::from_fn(|table| self.int_property(table, "rocksdb.estimate-num-keys"))
+    }
+
+    pub(crate) const fn rocksdb(&self) -> &DB {
+        &self.db
+    }
+
+    pub(crate) const fn merge_failures(&self) -> &MergeFailures {
+        &self.failures
+    }
+
+    /// The handle of a column family that was opened.
+    pub(crate) fn handle(&self, family: ColumnFamily) -> Option<&rocksdb::ColumnFamily> {
+        self.db.cf_handle(family.name())
+    }
+
+    /// An integer property of a table, 0 if RocksDB has none.
+    pub(crate) fn int_property(&self, table: Table, name: &str) -> u64 {
+        self.handle(table.into())
+            .and_then(|handle| self.db.property_int_value_cf(handle, name).ok().flatten())
+            .unwrap_or(0)
+    }
+}
+
+fn database_options(wal_recovery: WalRecovery) -> Options {
+    let mut options = Options::default();
+    options.set_wal_recovery_mode(wal_recovery.mode());
+    options.set_paranoid_checks(true);
+    // All files are opened at once: a file that is missing shows now, not half-way.
+    options.set_max_open_files(-1);
+    options
+}
+
+/// Tells a database from what operators take for one.
+fn require_database(path: &Path) -> Result<(), OpenError> {
+    let unreadable = |source| OpenError::Unreadable {
+        path: path.to_path_buf(),
+        source,
+    };
+    let entries = fs::read_dir(path).map_err(unreadable)?;
+    if path.join("CURRENT").exists() {
+        return Ok(());
+    }
+    let is_dir = |name: &str| path.join(name).is_dir();
+    if is_dir("meta") && (is_dir("private") || is_dir("shared") || is_dir("shared_checksum")) {
+        return Err(OpenError::BackupRepository {
+            path: path.to_path_buf(),
+        });
+    }
+    let mut below: Vec<PathBuf> = entries
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|entry| entry.join("CURRENT").exists())
+        .collect();
+    below.sort();
+    Err(OpenError::NotADatabase {
+        path: path.to_path_buf(),
+        found: below.pop(),
+    })
+}
+
+/// Checks the files whose damage RocksDB would not notice.
+fn verify_logs(
+    path: &Path,
+    wal_recovery: WalRecovery,
+    live: bool,
+) -> Result<Vec<OpenWarning>, OpenError> {
+    let mut warnings = Vec::new();
+    wal::verify_manifest(path)?;
+    let files = wal::compare_table_files(path)?;
+    // A checkpoint has no write-ahead log, and nothing but the files it needs.
+    let unfinished = match (wal::verify_wals(path), wal_recovery) {
+        (Ok(wals), _) => live || wals.bytes > 0,
+        (Err(error), WalRecovery::Absolute) => return Err(error.into()),
+        (Err(error), _) => {
+            warnings.push(OpenWarning::DamagedWal {
+                cause: error.to_string(),
+            });
+            true
+        }
+    };
+    match files {
+        TableFiles::Compared {
+            manifest,
+            unreferenced: files,
+        } if !files.is_empty() => {
+            if !unfinished {
+                return Err(OpenError::UnreferencedFiles { manifest, files });
+            }
+            warnings.push(OpenWarning::UnreferencedFiles { manifest, files });
+        }
+        TableFiles::Compared { .. } => {}
+        TableFiles::NotCompared { manifest, tag } => {
+            warnings.push(OpenWarning::UncheckedManifest { manifest, tag });
+        }
+    }
+    Ok(warnings)
+}
+
+fn require_column_families(path: &Path, wanted: &[ColumnFamily]) -> Result<(), OpenError> {
+    let present = DB::list_cf(&Options::default(), path).map_err(|source| OpenError::RocksDb {
+        path: path.to_path_buf(),
+        source,
+    })?;
+    let missing: Vec<&'static str> = wanted
+        .iter()
+        .map(|family| family.name())
+        .filter(|name| !present.iter().any(|present| present == name))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let path = path.to_path_buf();
+    Err(OpenError::MissingColumnFamily {
+        path,
+        missing,
+        present: present.into_iter().take(LISTED).collect(),
+    })
+}

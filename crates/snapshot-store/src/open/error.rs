@@ -1,0 +1,178 @@
+//! What the opener of a database is told: errors and warnings, and their messages.
+//!
+//! What leads to them is in the parent module.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::lock::LockError;
+use crate::wal::WalError;
+
+/// Something the opener of a database should tell its user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OpenWarning {
+    /// A running process holds the database.
+    Live {
+        /// Its process ID, if known.
+        pid: Option<u32>,
+    },
+    /// Rows may be missing, because a damaged write-ahead log is tolerated.
+    DamagedWal {
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// Table files lie there that the manifest does not know. A node that was killed may leave some;
+    /// a manifest that was cut looks the same.
+    UnreferencedFiles {
+        /// The manifest.
+        manifest: PathBuf,
+        /// The files.
+        files: Vec<PathBuf>,
+    },
+    /// Whether the manifest was cut could not be checked.
+    UncheckedManifest {
+        /// The manifest.
+        manifest: PathBuf,
+        /// The tag of a field it has that is not known.
+        tag: u32,
+    },
+}
+
+impl std::fmt::Display for OpenWarning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Live { pid } => write!(
+                f,
+                "the database is in use{}: what is read of it is undefined, so its digest proves nothing",
+                pid.map_or_else(String::new, |pid| format!(" by process {pid}"))
+            ),
+            Self::DamagedWal { cause } => {
+                write!(
+                    f,
+                    "rows may be missing, as the write-ahead log is damaged: {cause}"
+                )
+            }
+            Self::UnreferencedFiles { manifest, files } => write!(
+                f,
+                "rows may be missing if {} was cut: it does not know {}; a node that was killed \
+                 leaves such files too, so compare the digest with another node's or use a checkpoint",
+                manifest.display(),
+                listed(files)
+            ),
+            Self::UncheckedManifest { manifest, tag } => write!(
+                f,
+                "whether {} was cut could not be checked: it has a field {tag}, perhaps of a newer \
+                 RocksDB than 8.10",
+                manifest.display()
+            ),
+        }
+    }
+}
+
+/// Why a directory cannot be opened as a node's database.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The directory cannot be read.
+    #[error("cannot read {}", path.display())]
+    Unreadable {
+        /// The directory or file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The directory is no RocksDB database.
+    #[error(
+        "{} is not a RocksDB database: it has no file CURRENT{}",
+        path.display(),
+        found.as_ref().map_or_else(
+            || "; give the checkpoint's or database's own directory".to_owned(),
+            |found| format!("; did you mean {}?", found.display())
+        )
+    )]
+    NotADatabase {
+        /// The directory.
+        path: PathBuf,
+        /// A database below it.
+        found: Option<PathBuf>,
+    },
+    /// The directory is a repository of periodic backups.
+    #[error(
+        "{} is a RocksDB backup repository (meta, shared_checksum, private), not a database: restore \
+         a backup from it first, then give the restored directory",
+        path.display()
+    )]
+    BackupRepository {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A running process holds the database.
+    #[error(
+        "{} is in use{}: stop the node, or give a checkpoint of it (--allow-live opens it all the \
+         same, but what is read is then undefined)",
+        path.display(), pid.map_or_else(String::new, |pid| format!(" by process {pid}"))
+    )]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+        /// The process ID of the holder, if known.
+        pid: Option<u32>,
+    },
+    /// The lock could not be examined.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The write-ahead log or the manifest is damaged.
+    #[error(transparent)]
+    Log(#[from] WalError),
+    /// Table files lie there that the manifest does not know, and no write-ahead log explains them.
+    #[error(
+        "{} ends before {} were added: it was cut, or is older than they are; take another \
+         checkpoint, or copy the database again",
+        manifest.display(), listed(files)
+    )]
+    UnreferencedFiles {
+        /// The manifest.
+        manifest: PathBuf,
+        /// The files.
+        files: Vec<PathBuf>,
+    },
+    /// Column families of a node's database are not there.
+    #[error(
+        "{} has no column family {}: it is not a storage node's database, or one of an older node \
+         (it has: {})",
+        path.display(), missing.join(", "), present.join(", ")
+    )]
+    MissingColumnFamily {
+        /// The directory.
+        path: PathBuf,
+        /// The names that are not there.
+        missing: Vec<&'static str>,
+        /// The names that are, the first few.
+        present: Vec<String>,
+    },
+    /// RocksDB could not open the database.
+    #[error("RocksDB cannot open {}: {source}", path.display())]
+    RocksDb {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: rocksdb::Error,
+    },
+}
+
+/// The names of the first files, and how many more there are.
+fn listed(files: &[PathBuf]) -> String {
+    /// Enough to find them.
+    const NAMES: usize = 3;
+
+    let names = files.iter().take(NAMES).filter_map(|file| file.file_name());
+    let mut text = names
+        .map(|name| name.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(", ");
+    if files.len() > NAMES {
+        text.push_str(&format!(" and {} more", files.len() - NAMES));
+    }
+    text
+}

@@ -1,0 +1,189 @@
+//! Why a file could not be published, and what the operator can do about it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::space;
+
+/// Why an output was not written, or not made visible.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The output exists and was not to be replaced.
+    #[error("{path} already exists; use --force to replace it, or choose another path")]
+    Exists {
+        /// The output.
+        path: PathBuf,
+    },
+
+    /// The output is to be a file, but a directory has its name.
+    #[error("{path} is a directory; name a file inside it")]
+    IsDirectory {
+        /// The output.
+        path: PathBuf,
+    },
+
+    /// The directory of the output does not exist.
+    #[error("cannot write {path}: there is no directory {dir}; create it first")]
+    NoDirectory {
+        /// The output.
+        path: PathBuf,
+        /// The directory.
+        dir: PathBuf,
+    },
+
+    /// Another run is writing the same output.
+    #[error(
+        "another run is writing {path}, as it holds {tmp}; wait until it is done, or choose \
+         another path"
+    )]
+    Busy {
+        /// The output.
+        path: PathBuf,
+        /// The unfinished file of the other run.
+        tmp: PathBuf,
+    },
+
+    /// The name for the unfinished file is taken by something other than a file.
+    #[error("cannot write {path}: {tmp} is in the way and is no regular file; move it away")]
+    Occupied {
+        /// The output.
+        path: PathBuf,
+        /// The name that is taken.
+        tmp: PathBuf,
+    },
+
+    /// The room that the output needs is not there, found before anything was written.
+    #[error(
+        "{path} needs {needed} bytes, but its file system has {free} free; free some, or choose a \
+         path on another file system"
+    )]
+    NoSpace {
+        /// The output.
+        path: PathBuf,
+        /// Bytes needed.
+        needed: u64,
+        /// Bytes free.
+        free: u64,
+    },
+
+    /// The file system, or this user's share of it, filled up.
+    #[error(
+        "no space left for {path} after {written} bytes, with {free} free on its file system; free \
+         some, or choose a path on another file system"
+    )]
+    DiskFull {
+        /// The output.
+        path: PathBuf,
+        /// Bytes written before.
+        written: u64,
+        /// Bytes free now.
+        free: u64,
+        /// The cause.
+        source: io::Error,
+    },
+
+    /// The user may not write there.
+    #[error("no permission to write {path}: {source}; change it, or choose another path")]
+    Permission {
+        /// The output.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+
+    /// Another error of the system.
+    #[error("cannot {action} {path}: {source}")]
+    Io {
+        /// What was done.
+        action: &'static str,
+        /// The file it was done to.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+
+    /// The output did not reach the disk for certain. It is discarded, since a second attempt
+    /// could succeed without the lost pages.
+    #[error(
+        "{path} could not be made durable and is discarded: {source}; check the disk and retry"
+    )]
+    Sync {
+        /// The output.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+
+    /// The output is in place, but the directory that names it may not be on the disk.
+    #[error(
+        "{path} is in place, but its name could not be made durable: {source}; check the disk and \
+         write it again"
+    )]
+    SyncDirectory {
+        /// The output.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+
+    /// The unfinished file was removed or replaced by somebody else.
+    #[error("{tmp} was taken away while it was written; {path} is not written, so run again")]
+    Lost {
+        /// The output.
+        path: PathBuf,
+        /// The unfinished file.
+        tmp: PathBuf,
+    },
+
+    /// An earlier write failed, so the output is not complete.
+    #[error("{path} is not complete, since writing to it failed before")]
+    Incomplete {
+        /// The output.
+        path: PathBuf,
+    },
+}
+
+impl PublishError {
+    /// Sorts an error of creating or writing `path`, of which `written` bytes are there.
+    pub(super) fn classify(
+        action: &'static str,
+        path: &Path,
+        written: u64,
+        source: io::Error,
+    ) -> Self {
+        let path = path.to_path_buf();
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                // Where even that cannot be told, nothing is free for us.
+                let free = space::available(&path).unwrap_or(0);
+                Self::DiskFull {
+                    path,
+                    written,
+                    free,
+                    source,
+                }
+            }
+            io::ErrorKind::PermissionDenied => Self::Permission { path, source },
+            io::ErrorKind::NotFound => Self::NoDirectory {
+                dir: super::parent(&path).to_path_buf(),
+                path,
+            },
+            _ => Self::Io {
+                action,
+                path,
+                source,
+            },
+        }
+    }
+
+    /// The kind for [`io::Write`], whose callers see nothing but an I/O error.
+    pub(super) fn kind(&self) -> io::ErrorKind {
+        match self {
+            Self::DiskFull { source, .. }
+            | Self::Permission { source, .. }
+            | Self::Io { source, .. } => source.kind(),
+            _ => io::ErrorKind::Other,
+        }
+    }
+}
