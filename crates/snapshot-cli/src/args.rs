@@ -1,0 +1,134 @@
+//! The command line as a whole, and the options that several commands share.
+//!
+//! A command's own options stand with the command. What options mean together is decided where they
+//! are used: the header's in `header`.
+
+use std::num::NonZeroUsize;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use snapshot_store::create::CreateOptions;
+use snapshot_store::open::{OpenOptions, WalRecovery};
+
+use crate::cmd::{bench, create, digest, inspect, verify};
+use crate::exit::with_exit_codes;
+
+const HELP: &str = with_exit_codes!(
+    "Examples:\n",
+    "  blob-snapshot create --db /data/checkpoint_epoch_11\n",
+    "  blob-snapshot verify snapshot_epoch_11.bin --expect-digest 0123456789abcdef\n",
+    "  blob-snapshot digest node-*/checkpoint_epoch_11\n",
+    "\n",
+    "Each command has examples of its own: blob-snapshot <COMMAND> --help"
+);
+
+/// Blob info snapshots of Walrus storage nodes: made from a node's database, verified, compared.
+#[derive(Debug, Parser)]
+#[command(name = "blob-snapshot", bin_name = "blob-snapshot", version, after_help = HELP, max_term_width = 100)]
+#[command(
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output options")]
+pub(crate) struct GlobalArgs {
+    /// Print the result as one JSON object, and warnings and errors as JSON lines
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Print no progress and no notes; results, warnings and errors remain
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// When to use colors; NO_COLOR is respected
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: ColorMode,
+}
+
+/// When to use colors.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ColorMode {
+    Auto,
+    Always,
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a snapshot file from a checkpoint or a stopped node's database
+    #[command(after_help = create::HELP)]
+    Create(create::CreateArgs),
+    /// Check that snapshot files are sound, and the ones expected
+    #[command(after_help = verify::HELP)]
+    Verify(verify::VerifyArgs),
+    /// Show what a snapshot or checkpoint holds
+    #[command(after_help = inspect::HELP)]
+    Inspect(inspect::InspectArgs),
+    /// Print the digests of snapshots and checkpoints, one line each, and compare them
+    #[command(after_help = digest::HELP)]
+    Digest(digest::DigestArgs),
+    /// Measure creating, verifying, loading and compressing a snapshot of a database
+    #[command(after_help = bench::HELP)]
+    BenchBlobInfoSnapshot(bench::BenchArgs),
+}
+
+/// More threads than this are a slip of the finger, and the system may refuse to start them.
+const MAX_THREADS: i64 = 256;
+
+/// How a database is opened and read.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Database options")]
+pub(crate) struct OpenArgs {
+    /// What to do with a write-ahead log that does not read whole
+    #[arg(long, value_name = "MODE", default_value = "absolute")]
+    pub(crate) wal_recovery: WalMode,
+    /// Open a database that a running process holds; what is read is then undefined
+    #[arg(long)]
+    pub(crate) allow_live: bool,
+    /// Threads that read; by default one for each processor, at most 4. The bytes do not depend on it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MAX_THREADS))]
+    pub(crate) threads: Option<u16>,
+}
+
+/// What to do with a write-ahead log that does not read whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WalMode {
+    /// Fail: no row is ever missing in silence
+    #[default]
+    Absolute,
+    /// Drop a last record that was cut off, with a warning
+    TolerateTornTail,
+    /// Drop everything from the first damaged record on, with a warning
+    PointInTime,
+}
+
+impl OpenArgs {
+    /// The same for the library's opener.
+    pub(crate) fn open_options(&self) -> OpenOptions {
+        let wal_recovery = match self.wal_recovery {
+            WalMode::Absolute => WalRecovery::Absolute,
+            WalMode::TolerateTornTail => WalRecovery::TolerateTornTail,
+            WalMode::PointInTime => WalRecovery::PointInTime,
+        };
+        OpenOptions {
+            wal_recovery,
+            allow_live: self.allow_live,
+        }
+    }
+
+    /// The same for the library's reader.
+    pub(crate) fn create_options(&self) -> CreateOptions {
+        CreateOptions {
+            threads: self
+                .threads
+                .and_then(|threads| NonZeroUsize::new(threads.into())),
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! `create`: a database to a snapshot file, its digest, and proof that the file is sound.
+
+use std::fs::File;
+use std::io::{self, IsTerminal as _};
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use serde::Serialize;
+use snapshot_format::Header;
+use snapshot_store::SnapshotSummary;
+use snapshot_store::create::{create, create_file};
+use snapshot_store::naming::{ArtifactKind, ArtifactName};
+use snapshot_store::open::Database;
+use snapshot_store::publish::{Replace, is_special};
+
+use crate::args::OpenArgs;
+use crate::error::{CliError, UsageError};
+use crate::exit::{Exit, with_exit_codes};
+use crate::header::HeaderArgs;
+use crate::output::{Output, Shown};
+use crate::progress::Unit;
+use crate::report::{DigestLine, SnapshotReport, bytes, seconds};
+use crate::source;
+use crate::target::{read_back, require_outside};
+
+/// Examples for `--help`.
+pub(crate) const HELP: &str = with_exit_codes!(
+    "The file appears under its name whole and durable, or not at all; it is then read back and\n",
+    "verified. The first line of the result is the one to compare with other nodes.\n",
+    "\n",
+    "Examples:\n",
+    "  blob-snapshot create --db /data/blob_info_snapshots/checkpoint_epoch_11\n",
+    "      writes snapshot_epoch_11.bin in the current directory\n",
+    "  blob-snapshot create --db checkpoint_epoch_11 --output - | zstd > snapshot_epoch_11.bin.zst\n",
+    "  blob-snapshot create --db checkpoint_epoch_11 --framing counted --event-tx-digest <BASE58> \\\n",
+    "      --event-seq 1 --next-event-index 35939\n",
+    "      the bytes a node since v1.51 writes, if the cursor is that of the boundary"
+);
+
+/// Options of `create`.
+#[derive(Debug, Args)]
+pub(crate) struct CreateArgs {
+    /// Directory of the database: a checkpoint, or the database of a stopped node
+    #[arg(long, value_name = "DIR", alias = "db-path")]
+    db: PathBuf,
+    /// Where to write; - is standard output [default: snapshot_epoch_<N>.bin in this directory]
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Replace the output if it exists
+    #[arg(long, short)]
+    force: bool,
+    /// Do not read the file back to verify it
+    #[arg(long)]
+    no_verify: bool,
+    #[command(flatten)]
+    header: HeaderArgs,
+    #[command(flatten)]
+    open: OpenArgs,
+}
+
+/// The result as JSON.
+#[derive(Debug, Serialize)]
+struct Report {
+    #[serde(flatten)]
+    snapshot: SnapshotReport,
+    /// `null` for standard output.
+    output: Option<String>,
+    verified: bool,
+    /// Seconds from opening the database to the durable file.
+    create_seconds: f64,
+    /// Seconds to read it back.
+    verify_seconds: Option<f64>,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &CreateArgs, out: &mut Output) -> Result<Exit, CliError> {
+    args.header.check()?;
+    let to_stdout = args
+        .output
+        .as_deref()
+        .is_some_and(|path| path.as_os_str() == "-");
+    if to_stdout {
+        if io::stdout().is_terminal() {
+            return Err(UsageError::Terminal.into());
+        }
+        out.leave_stdout_to_snapshot();
+    }
+    let header = args.header.resolve(&args.db, out)?;
+    let path = (!to_stdout).then(|| output_path(args, &header));
+    if let Some(path) = &path {
+        require_outside(path, &args.db)?;
+    }
+
+    let start = Instant::now();
+    let database = source::open(&args.db, &args.open, out)?;
+    let summary = match &path {
+        Some(path) => write_file(args, &database, &header, path, out)?,
+        None => write_stdout(args, &database, &header, out)?,
+    };
+    let create_time = start.elapsed();
+    drop(database);
+
+    let verify_time = match &path {
+        Some(path) if !args.no_verify && !is_special(path).unwrap_or(false) => {
+            Some(read_back(path, &summary, out)?)
+        }
+        _ => None,
+    };
+    say(out, &summary, path.as_deref(), create_time, verify_time)?;
+    Ok(Exit::Ok)
+}
+
+fn write_file(
+    args: &CreateArgs,
+    database: &Database,
+    header: &Header,
+    path: &Path,
+    out: &Output,
+) -> Result<SnapshotSummary, CliError> {
+    let replace = if args.force {
+        Replace::Allow
+    } else {
+        Replace::Refuse
+    };
+    let options = args.open.create_options();
+    out.meter().during("writing", Unit::Rows, |progress| {
+        create_file(database, header, path, replace, &options, progress).map_err(CliError::from)
+    })
+}
+
+fn write_stdout(
+    args: &CreateArgs,
+    database: &Database,
+    header: &Header,
+    out: &Output,
+) -> Result<SnapshotSummary, CliError> {
+    let options = args.open.create_options();
+    // Not through `io::stdout()`, which looks for line ends in every write.
+    let stdout = io::stdout()
+        .as_fd()
+        .try_clone_to_owned()
+        .map_err(CliError::Stdout)?;
+    out.meter().during("writing", Unit::Rows, |progress| {
+        create(database, header, File::from(stdout), &options, progress).map_err(CliError::from)
+    })
+}
+
+fn output_path(args: &CreateArgs, header: &Header) -> PathBuf {
+    args.output.clone().unwrap_or_else(|| {
+        ArtifactName::finished(ArtifactKind::Snapshot, header.epoch())
+            .to_string()
+            .into()
+    })
+}
+
+fn say(
+    out: &mut Output,
+    summary: &SnapshotSummary,
+    path: Option<&Path>,
+    create_time: Duration,
+    verify_time: Option<Duration>,
+) -> Result<(), CliError> {
+    let name = path.map(|path| path.display().to_string());
+    let shown = name.as_deref().unwrap_or("standard output");
+    out.line(DigestLine(summary))?;
+    for (table, count) in summary.counts.iter() {
+        out.line(format_args!("  {table:27} {count:>12} rows"))?;
+    }
+    out.line(format_args!(
+        "wrote {}: {} bytes ({}) in {}; {}",
+        Shown(shown),
+        summary.size,
+        bytes(summary.size),
+        seconds(create_time),
+        match verify_time {
+            Some(time) => format!("read back and verified in {}", seconds(time)),
+            None => "not read back".to_owned(),
+        },
+    ))?;
+    out.object(&Report {
+        snapshot: summary.into(),
+        output: name,
+        verified: verify_time.is_some(),
+        create_seconds: create_time.as_secs_f64(),
+        verify_seconds: verify_time.map(|time| time.as_secs_f64()),
+    })
+}

@@ -1,0 +1,25 @@
+//! The commands, one file each: its options, its help, what it does and how its result looks.
+//!
+//! None of them prints but through [`Output`].
+
+pub(crate) mod bench;
+pub(crate) mod create;
+pub(crate) mod digest;
+pub(crate) mod inspect;
+pub(crate) mod verify;
+
+use crate::args::Command;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::output::Output;
+
+/// Does what the command line says.
+pub(crate) fn run(command: Command, out: &mut Output) -> Result<Exit, CliError> {
+    match command {
+        Command::Create(args) => create::run(&args, out),
+        Command::Verify(args) => verify::run(&args, out),
+        Command::Inspect(args) => inspect::run(&args, out),
+        Command::Digest(args) => digest::run(&args, out),
+        Command::BenchBlobInfoSnapshot(args) => bench::run(&args, out),
+    }
+}

@@ -1,0 +1,265 @@
+//! Why a command failed: one type for all of them, sorted by exit code.
+//!
+//! Errors of the library are passed on as they are. Nothing here prints.
+
+use std::io;
+use std::path::PathBuf;
+
+use snapshot_format::{Digest, Epoch, Framing, NotWhole};
+use snapshot_store::create::CreateError;
+use snapshot_store::load::LoadError;
+use snapshot_store::open::OpenError;
+use snapshot_store::{ReadError, VerifyError};
+
+use crate::exit::Exit;
+
+/// Why a command could not do what it was told. The library's errors are boxed, as they are large.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    /// The options contradict each other, which clap cannot tell.
+    #[error(transparent)]
+    Usage(#[from] UsageError),
+    /// A database cannot be opened.
+    #[error(transparent)]
+    Open(Box<OpenError>),
+    /// A snapshot cannot be made from a database.
+    #[error(transparent)]
+    Create(Box<CreateError>),
+    /// A file cannot be read, or is not a snapshot.
+    #[error(transparent)]
+    Verify(Box<VerifyError>),
+    /// Standard input cannot be read, or is not a snapshot.
+    #[error("standard input: {source}")]
+    Stdin {
+        /// Why.
+        source: ReadError,
+    },
+    /// A sound file is one chunk of several.
+    #[error("{name}: {source}")]
+    NotWhole {
+        /// The input.
+        name: String,
+        /// Which chunk it is.
+        source: NotWhole,
+    },
+    /// What was just written cannot be read back, or reads differently.
+    #[error(
+        "{} does not read back as it was written and was removed; do not trust this disk or memory",
+        path.display()
+    )]
+    ReadBack {
+        /// The file that was written.
+        path: PathBuf,
+        /// Why.
+        source: Box<ReadBackError>,
+    },
+    /// A snapshot cannot be loaded into a database.
+    #[error(transparent)]
+    Load(Box<LoadError>),
+    /// No directory has room for temporary files.
+    #[error("no directory has the {needed} bytes that the benchmark needs: {}", tried.join(", "))]
+    NoScratch {
+        /// Bytes needed.
+        needed: u64,
+        /// The directories, and what is wrong with each.
+        tried: Vec<String>,
+    },
+    /// A temporary file of the benchmark failed.
+    #[error("cannot {action} {}", path.display())]
+    Scratch {
+        /// What was done.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The result cannot be printed.
+    #[error("cannot write to standard output")]
+    Stdout(#[source] io::Error),
+}
+
+/// How a file differs from what was written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadBackError {
+    /// It is not sound.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// It is sound, but another snapshot.
+    #[error("its digest is {got}, but {expected} was written")]
+    Digest {
+        /// The digest that was written.
+        expected: Digest,
+        /// The digest that was read.
+        got: Digest,
+    },
+}
+
+/// Why a command line that parses makes no sense.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UsageError {
+    /// An event ID without the index of the next event.
+    #[error(
+        "--event-tx-digest and --event-seq need --next-event-index: the cursor is all three or, for \
+         the sealed framing, the index alone"
+    )]
+    EventWithoutIndex,
+    /// The counted framing has no place for an unknown cursor.
+    #[error(
+        "the counted framing always holds the event cursor: give {} as well, or use --framing sealed",
+        missing.join(", ")
+    )]
+    CountedNeedsCursor {
+        /// The options that are missing.
+        missing: Vec<&'static str>,
+    },
+    /// The counted framing has no place for the previous snapshot.
+    #[error(
+        "the counted framing does not hold the previous snapshot's blob ID: leave out \
+         --prev-snapshot-blob-id, or use --framing sealed"
+    )]
+    CountedHasNoPrevious,
+    /// A snapshot would be written to a terminal.
+    #[error(
+        "a snapshot is binary and standard output is a terminal: redirect it, or name a file with \
+         --output"
+    )]
+    Terminal,
+    /// The output would lie inside the database.
+    #[error(
+        "{} would lie inside the database directory, where nothing is ever written: choose another \
+         path with --output",
+        path.display()
+    )]
+    InsideDatabase {
+        /// The output.
+        path: PathBuf,
+    },
+    /// Standard input can be read once.
+    #[error("standard input (-) can be given once only")]
+    StdinTwice,
+}
+
+macro_rules! boxed_from {
+    ($($variant:ident($error:ty)),+ $(,)?) => {
+        $(impl From<$error> for CliError {
+            fn from(error: $error) -> Self {
+                Self::$variant(Box::new(error))
+            }
+        })+
+    };
+}
+
+boxed_from!(
+    Open(OpenError),
+    Create(CreateError),
+    Verify(VerifyError),
+    Load(LoadError)
+);
+
+impl CliError {
+    /// What the process ends with.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Usage(_) => Exit::Usage,
+            _ => Exit::Unusable,
+        }
+    }
+
+    /// Whether an input was read and found not to be a sound snapshot: for `verify`, the answer no.
+    pub(crate) const fn is_verdict(&self) -> bool {
+        match self {
+            Self::Verify(error) => error.is_verdict(),
+            Self::Stdin {
+                source: ReadError::Decode(_),
+            }
+            | Self::NotWhole { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// A word for programs.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Usage(_) => "usage",
+            Self::Open(_) => "database",
+            Self::Create(error) => match **error {
+                CreateError::Scan { .. } | CreateError::Entry { .. } => "database",
+                _ => "output",
+            },
+            Self::ReadBack { .. } | Self::Stdout(_) => "output",
+            Self::Verify(_) | Self::Stdin { .. } | Self::NotWhole { .. } => "snapshot",
+            Self::Load(_) | Self::NoScratch { .. } | Self::Scratch { .. } => "scratch",
+        }
+    }
+
+    /// What the operator can do, where the message does not say it already.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NotWhole { .. } => Some("--chunk accepts one chunk by itself"),
+            Self::NoScratch { .. } => Some("name one with --scratch-dir"),
+            Self::Verify(error) => match &**error {
+                VerifyError::Open { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                    Some("check the path; - reads standard input")
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+/// Why a sound snapshot is not the one that was expected.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unexpected {
+    /// Another digest.
+    #[error("{name}: digest is {got}, expected {expected}")]
+    Digest {
+        /// The input.
+        name: String,
+        /// As told.
+        expected: Digest,
+        /// As found.
+        got: Digest,
+    },
+    /// Another epoch.
+    #[error("{name}: epoch is {got}, expected {expected}")]
+    Epoch {
+        /// The input.
+        name: String,
+        /// As told.
+        expected: Epoch,
+        /// As found.
+        got: Epoch,
+    },
+    /// The other framing.
+    #[error("{name}: framing is {got}, expected {expected}")]
+    Framing {
+        /// The input.
+        name: String,
+        /// As told.
+        expected: Framing,
+        /// As found.
+        got: Framing,
+    },
+    /// Inputs that should agree do not.
+    #[error("{framing} snapshots of epoch {epoch} differ {why}{}", list(groups))]
+    Differ {
+        /// Their framing.
+        framing: Framing,
+        /// Their epoch.
+        epoch: Epoch,
+        /// In what, as far as headers and counts tell.
+        why: String,
+        /// Each digest with the inputs that have it, the most frequent first.
+        groups: Vec<(Digest, Vec<String>)>,
+    },
+}
+
+/// Who has which digest, one line each.
+fn list(groups: &[(Digest, Vec<String>)]) -> String {
+    groups
+        .iter()
+        .map(|(digest, names)| format!("\n  {digest}: {}", names.join(", ")))
+        .collect()
+}

@@ -1,0 +1,56 @@
+//! `blob-snapshot`: blob info snapshots on the command line.
+//!
+//! This file parses, dispatches and ends the process. One file per command lies in `cmd`; only
+//! `output` prints. What a snapshot is and how it is made stands in the libraries.
+
+mod args;
+mod cmd;
+mod error;
+mod exit;
+mod header;
+mod output;
+mod progress;
+mod report;
+mod source;
+mod statistics;
+mod target;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::Cli;
+use crate::exit::Exit;
+use crate::output::Output;
+
+fn main() -> ExitCode {
+    let exit = match Cli::try_parse() {
+        Ok(cli) => run(cli),
+        Err(error) => explain(&error),
+    };
+    ExitCode::from(exit.code())
+}
+
+fn run(cli: Cli) -> Exit {
+    let mut out = Output::new(&cli.global);
+    cmd::run(cli.command, &mut out).unwrap_or_else(|error| {
+        let exit = error.exit();
+        out.error(&error, exit);
+        exit
+    })
+}
+
+/// Prints what clap has to say: help and version, or what is wrong with the command line.
+fn explain(error: &clap::Error) -> Exit {
+    if !error.use_stderr() {
+        // Whoever closed the pipe has read enough.
+        let _ = error.print();
+        return Exit::Ok;
+    }
+    if std::env::args_os().any(|arg| arg == "--json") {
+        Output::usage_as_json(&error.render().to_string());
+    } else {
+        let _ = error.print();
+    }
+    Exit::Usage
+}

@@ -1,0 +1,196 @@
+//! Where a command reads a snapshot from: a file, standard input, or a database that is serialized
+//! while it is read. Commands that look at rows see the same events from all of them.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use snapshot_format::{Decoder, Event, Header};
+use snapshot_store::SnapshotSummary;
+use snapshot_store::create::create;
+use snapshot_store::open::Database;
+use snapshot_store::verify::{decode, decode_file};
+
+use crate::args::OpenArgs;
+use crate::error::{CliError, UsageError};
+use crate::header::HeaderArgs;
+use crate::output::Output;
+use crate::progress::Unit;
+
+/// Something a snapshot can be read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Standard input.
+    Stdin,
+    /// A snapshot file.
+    File(PathBuf),
+    /// The directory of a database.
+    Database(PathBuf),
+}
+
+impl Source {
+    /// What `path` names: `-` is standard input, a directory is a database.
+    pub(crate) fn of(path: &Path) -> Self {
+        if path.as_os_str() == "-" {
+            Self::Stdin
+        } else if path.is_dir() {
+            Self::Database(path.to_path_buf())
+        } else {
+            Self::File(path.to_path_buf())
+        }
+    }
+
+    /// As [`Self::of`] for each path.
+    pub(crate) fn all(paths: &[PathBuf]) -> Result<Vec<Self>, UsageError> {
+        let sources: Vec<Self> = paths.iter().map(|path| Self::of(path)).collect();
+        match sources
+            .iter()
+            .filter(|source| **source == Self::Stdin)
+            .count()
+        {
+            0 | 1 => Ok(sources),
+            _ => Err(UsageError::StdinTwice),
+        }
+    }
+
+    /// Its name as it was given.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Stdin => "-".to_owned(),
+            Self::File(path) | Self::Database(path) => path.display().to_string(),
+        }
+    }
+
+    /// A word for what it is.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Stdin => "stdin",
+            Self::File(_) => "file",
+            Self::Database(_) => "database",
+        }
+    }
+
+    /// Reads a file or standard input to its end, handing each event to `on_event`.
+    ///
+    /// A database is refused as a directory.
+    pub(crate) fn decode(
+        &self,
+        out: &Output,
+        on_event: impl FnMut(Event<'_>),
+    ) -> Result<SnapshotSummary, CliError> {
+        out.meter()
+            .during("reading", Unit::Bytes, |progress| match self {
+                Self::Stdin => decode(io::stdin().lock(), progress, on_event)
+                    .map_err(|source| CliError::Stdin { source }),
+                Self::File(path) | Self::Database(path) => {
+                    Ok(decode_file(path, progress, on_event)?)
+                }
+            })
+    }
+}
+
+/// How the databases among the sources are read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reader<'a> {
+    /// How they are opened.
+    pub(crate) open: &'a OpenArgs,
+    /// What their snapshots' headers say.
+    pub(crate) header: &'a HeaderArgs,
+}
+
+impl Reader<'_> {
+    /// Warns of options that change nothing.
+    pub(crate) fn doubt(self, sources: &[Source], out: &mut Output) {
+        let database = |source: &Source| matches!(source, Source::Database(_));
+        if self.header.is_given() && !sources.iter().any(database) {
+            out.warn("header options are for databases; a snapshot file keeps the header it has");
+        }
+    }
+
+    /// Header, digest, size and counts of what is in `source`.
+    pub(crate) fn summarize(
+        self,
+        source: &Source,
+        out: &mut Output,
+    ) -> Result<SnapshotSummary, CliError> {
+        match source {
+            Source::Database(path) => self.serialize(path, io::sink(), out),
+            _ => source.decode(out, |_| {}),
+        }
+    }
+
+    /// As [`Self::summarize`], handing each event to `on_event`.
+    pub(crate) fn read(
+        self,
+        source: &Source,
+        out: &mut Output,
+        on_event: impl FnMut(Event<'_>),
+    ) -> Result<SnapshotSummary, CliError> {
+        match source {
+            Source::Database(path) => {
+                let decoding = DecodingWriter {
+                    decoder: Decoder::new(),
+                    on_event,
+                };
+                self.serialize(path, decoding, out)
+            }
+            _ => source.decode(out, on_event),
+        }
+    }
+
+    fn serialize(
+        self,
+        path: &Path,
+        sink: impl Write,
+        out: &mut Output,
+    ) -> Result<SnapshotSummary, CliError> {
+        let header = self.header.resolve(path, out)?;
+        let database = open(path, self.open, out)?;
+        let options = self.open.create_options();
+        out.meter().during("serializing", Unit::Rows, |progress| {
+            create(&database, &header, sink, &options, progress).map_err(CliError::from)
+        })
+    }
+}
+
+/// Opens a database, and passes on what its user should be told.
+pub(crate) fn open(path: &Path, args: &OpenArgs, out: &mut Output) -> Result<Database, CliError> {
+    let database = Database::open(path, &args.open_options())?;
+    for warning in database.warnings() {
+        out.warn(format_args!("{}: {warning}", path.display()));
+    }
+    Ok(database)
+}
+
+/// Decodes a snapshot while it is written.
+struct DecodingWriter<F> {
+    decoder: Decoder,
+    on_event: F,
+}
+
+impl<F: FnMut(Event<'_>)> Write for DecodingWriter<F> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.decoder
+            .push(bytes, &mut self.on_event)
+            .map_err(io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Refuses one chunk of several, unless the command line accepts it.
+pub(crate) fn require_whole(
+    header: &Header,
+    name: &str,
+    chunk_accepted: bool,
+) -> Result<(), CliError> {
+    match header.require_whole() {
+        Err(source) if !chunk_accepted => Err(CliError::NotWhole {
+            name: name.to_owned(),
+            source,
+        }),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,18 @@
+//! The real binary over real files and databases: what it prints, what it writes, how it ends.
+//!
+//! One test program, since each would link RocksDB anew. `common` runs the binary and judges how it
+//! ended; the other modules have one subject each.
+
+mod bench;
+mod bits;
+mod common;
+mod create;
+mod database;
+mod digest;
+mod file;
+mod help;
+mod inspect;
+mod interrupted;
+mod locked;
+mod output;
+mod verify;
