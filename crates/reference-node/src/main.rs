@@ -1,0 +1,177 @@
+//! The program `reference-node`: makes databases to look at and to measure with.
+//!
+//! Arguments and output only; the work is the library's.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use reference_node::bench_db::{BenchDb, BenchPlan, KeyOrder, make_bench_db};
+use reference_node::make_db::{DemoDb, DemoPlan, make_db};
+use serde::Serialize;
+
+/// Makes databases like those of a storage node
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a realistic database and a checkpoint of it at an epoch boundary
+    ///
+    /// DIR/db is the database, closed with part of its rows only in the write-ahead log;
+    /// DIR/checkpoint_epoch_<N> is a checkpoint with the same rows. Both are the same for the same
+    /// arguments, as far as rows go.
+    MakeDb(MakeDb),
+    /// Make a large database quickly: rows of per_object_blob_info only, in DIR/db
+    BenchDb(MakeBenchDb),
+}
+
+#[derive(Debug, Args)]
+struct MakeDb {
+    /// Directory to make, or an empty one (hidden files aside)
+    #[arg(long)]
+    dir: PathBuf,
+    /// Rows of the three tables at the end, about
+    #[arg(long, default_value_t = 20_000)]
+    entries: u64,
+    /// Seed of the events
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Epochs to live through
+    #[arg(long, default_value_t = 6)]
+    epochs: u32,
+    /// Print what was made as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct MakeBenchDb {
+    /// Directory to make, or an empty one (hidden files aside)
+    #[arg(long)]
+    dir: PathBuf,
+    /// Rows
+    #[arg(long, default_value_t = 2_000_000)]
+    rows: u64,
+    /// Seed of the rows
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Share of the rows, from 0 to 1, that have merge operands in level 0
+    #[arg(long, default_value_t = 0.0)]
+    unmerged_share: f64,
+    /// How the object IDs are spread
+    #[arg(long, value_enum, default_value_t = Keys::Random)]
+    keys: Keys,
+    /// Print what was made as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Keys {
+    /// Evenly over all IDs, as on a node
+    Random,
+    /// 0, 1, 2 and so on
+    Sequential,
+}
+
+impl From<Keys> for KeyOrder {
+    fn from(keys: Keys) -> Self {
+        match keys {
+            Keys::Random => Self::Random,
+            Keys::Sequential => Self::Sequential,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Box<dyn Error>> {
+    match command {
+        Command::MakeDb(args) => {
+            let plan = DemoPlan {
+                entries: args.entries,
+                seed: args.seed,
+                epochs: args.epochs,
+            };
+            let made = make_db(&args.dir, &plan)?;
+            print(args.json, &made, || describe_demo(&made))
+        }
+        Command::BenchDb(args) => {
+            let plan = BenchPlan {
+                rows: args.rows,
+                seed: args.seed,
+                keys: args.keys.into(),
+                unmerged_share: args.unmerged_share,
+            };
+            let made = make_bench_db(&args.dir, &plan)?;
+            print(args.json, &made, || describe_bench(&made))
+        }
+    }
+}
+
+/// The only place that prints.
+fn print(
+    json: bool,
+    made: &impl Serialize,
+    describe: impl FnOnce() -> Vec<String>,
+) -> Result<(), Box<dyn Error>> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(made)?);
+    } else {
+        for line in describe() {
+            println!("{line}");
+        }
+    }
+    Ok(())
+}
+
+fn describe_demo(made: &DemoDb) -> Vec<String> {
+    let mut lines = made.done.clone();
+    lines.extend(
+        made.tables
+            .iter()
+            .map(|(table, rows)| format!("{table:<28} {rows:>10} rows")),
+    );
+    lines.push(format!("epoch        {}", made.epoch));
+    lines.push(format!(
+        "began with   {}:{}",
+        made.event_tx_digest, made.event_seq
+    ));
+    lines.push(format!("next event   {}", made.next_event_index));
+    lines.push(format!("database     {}", made.database.display()));
+    lines.push(format!("checkpoint   {}", made.checkpoint.display()));
+    lines
+}
+
+fn describe_bench(made: &BenchDb) -> Vec<String> {
+    let storage = made.storage.total();
+    vec![
+        format!(
+            "rows         {}, {} of them unmerged",
+            made.rows, made.unmerged_rows
+        ),
+        format!(
+            "compacted    {} entries, {} bytes",
+            storage.compacted.entries, storage.compacted.bytes
+        ),
+        format!(
+            "level 0      {} entries, {} bytes",
+            storage.level_0.entries, storage.level_0.bytes
+        ),
+        format!("database     {}", made.database.display()),
+    ]
+}
