@@ -1,0 +1,8 @@
+//! The tasks, one file each. A task may call another; `main.rs` only dispatches.
+
+pub(crate) mod bench;
+pub(crate) mod demo;
+pub(crate) mod second_opinion;
+pub(crate) mod setup;
+pub(crate) mod structure;
+pub(crate) mod test;
