@@ -3,6 +3,11 @@
 //! This file parses, dispatches and ends the process. One file per command lies in `cmd`; only
 //! `output` prints. What a snapshot is and how it is made stands in the libraries.
 
+#![allow(
+    rustdoc::invalid_html_tags,
+    reason = "doc comments of arguments are the text of --help, which no HTML is made of"
+)]
+
 mod args;
 mod cmd;
 mod error;

@@ -2,7 +2,7 @@
 //!
 //! This crate knows the tables (`docs/tables.md`) and no byte of the framings, which belong to
 //! [`snapshot_format`]. One row's way from a database to a file: [`open`] refuses what is not whole,
-//! `scan` reads a consistent view, [`create`] lets threads fill blocks and one writer join them,
+//! `scan` reads a consistent view, [`mod@create`] lets threads fill blocks and one writer join them,
 //! [`publish`] makes the file appear whole or not at all. The way back begins with [`verify`].
 
 pub mod aggregate;

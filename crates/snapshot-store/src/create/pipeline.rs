@@ -317,3 +317,26 @@ impl Shared<'_> {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_number_of_threads_shares_one_budget() {
+        for threads in [1, 2, 3, 4, 7, 16, 100, 256] {
+            let shares = Shares::new(threads);
+            let Shares {
+                ranges,
+                waiting,
+                block,
+            } = shares;
+            assert!(
+                ranges * waiting * block <= BUFFER_BUDGET,
+                "{threads}: {shares:?}"
+            );
+            assert!(ranges >= threads && waiting >= 1, "{threads}: {shares:?}");
+            assert!(shares.rows_per_range() > 0, "{threads}: {shares:?}");
+        }
+    }
+}
