@@ -1,0 +1,149 @@
+//! Making a checkpoint, or keeping the one that is there.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::SystemTime;
+
+use snapshot_format::Epoch;
+use snapshot_store::naming::{ArtifactKind, ArtifactName};
+use snapshot_store::node::{self, NodeStore};
+use snapshot_store::publish;
+
+use super::{Artifacts, BoundaryRecord, unfinished};
+use crate::claim::Claim;
+use crate::error::HookError;
+use crate::panics;
+use crate::probe::Step;
+
+/// Where a checkpoint is built inside the directory with its unfinished name. RocksDB builds one as
+/// `<path>.tmp` itself; here, whatever a crash leaves is inside something of ours.
+const INNER: &str = "checkpoint";
+
+/// What became of a checkpoint that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Checkpointed {
+    /// It was made.
+    Made,
+    /// It was there already, whole and of this boundary.
+    Kept,
+    /// Nobody waits for it any more, and nothing of it remains.
+    Unwanted,
+}
+
+impl Artifacts {
+    /// Makes the checkpoint of `boundary`, or keeps the one that is there if it is whole and of this
+    /// boundary. `claim` is asked as soon as its content is fixed.
+    pub(crate) fn checkpoint(
+        &self,
+        boundary: &BoundaryRecord,
+        store: &dyn NodeStore,
+        claim: &Claim,
+    ) -> Result<Checkpointed, HookError> {
+        self.make_directory()?;
+        if self.keep_existing(boundary)? {
+            // Its content has been fixed for long, so it is as good for a boundary that went on.
+            let _ = claim.take();
+            return Ok(Checkpointed::Kept);
+        }
+        let name = ArtifactName::finished(ArtifactKind::Checkpoint, boundary.epoch);
+        let discard = |error: &HookError| self.discard(name, error);
+        match self
+            .build(name, boundary, store, claim)
+            .inspect_err(discard)
+        {
+            // Once: a disk that fails twice will not do better. If nobody waits any more, the tables
+            // may be past the boundary.
+            Err(error) if error.is_failed_sync() && claim.give_back() => {
+                tracing::warn!(%name, error = error.one_line(), "discarded, building it again");
+                let built = self.build(name, boundary, store, claim);
+                built.inspect_err(discard)
+            }
+            other => other,
+        }
+    }
+
+    fn build(
+        &self,
+        name: ArtifactName,
+        boundary: &BoundaryRecord,
+        store: &dyn NodeStore,
+        claim: &Claim,
+    ) -> Result<Checkpointed, HookError> {
+        let tmp_name = unfinished(name);
+        self.remove(tmp_name)?;
+        let (path, tmp) = (self.path_of(name), self.path_of(tmp_name));
+        let inner = tmp.join(INNER);
+        self.step(Step::MakeCheckpoint, "create", &tmp)?;
+        fs::create_dir(&tmp).map_err(HookError::io("create", &tmp))?;
+        panics::caught(|| Ok(store.create_checkpoint(&inner)?))?;
+        if !claim.take() {
+            return self.remove(tmp_name).map(|()| Checkpointed::Unwanted);
+        }
+        self.write_record(&inner, boundary)?;
+        let steps = [
+            Step::SyncCheckpoint,
+            Step::RenameCheckpoint,
+            Step::SyncCheckpointName,
+        ];
+        publish::publish_dir_watched(&inner, &path, self.publish_steps(&path, steps))?;
+        if let Err(error) = self.remove(tmp_name) {
+            tracing::warn!(name = %tmp_name, error = error.one_line(), "cannot be removed");
+        }
+        self.step(Step::CheckpointDone, "publish", &path)?;
+        Ok(Checkpointed::Made)
+    }
+
+    /// Whether the checkpoint is there. One that is not whole or of another boundary is removed.
+    fn keep_existing(&self, boundary: &BoundaryRecord) -> Result<bool, HookError> {
+        let name = ArtifactName::finished(ArtifactKind::Checkpoint, boundary.epoch);
+        let path = self.path_of(name);
+        match fs::symlink_metadata(&path) {
+            Ok(metadata) if metadata.is_dir() => {}
+            Ok(_) => {
+                let expected = "checkpoint, which is a directory";
+                return Err(HookError::InTheWay { path, expected });
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(HookError::io("look at", &path)(error)),
+        }
+        match self.check_checkpoint(&path, boundary) {
+            Ok(()) => Ok(true),
+            Err(error) => {
+                tracing::warn!(%name, error = error.one_line(), "a checkpoint is replaced");
+                self.remove(name).map(|()| false)
+            }
+        }
+    }
+
+    /// Whether the checkpoint at `path` is whole and of `boundary`.
+    fn check_checkpoint(&self, path: &Path, boundary: &BoundaryRecord) -> Result<(), HookError> {
+        let got = self.read_record(path)?;
+        if got != *boundary {
+            return Err(HookError::OtherBoundary {
+                path: path.to_path_buf(),
+                expected: boundary.to_string(),
+                got: got.to_string(),
+            });
+        }
+        Ok(node::check_checkpoint(path)?)
+    }
+
+    /// The boundary that the checkpoint of `epoch` was taken at.
+    pub(crate) fn boundary_of(&self, epoch: Epoch) -> Result<BoundaryRecord, HookError> {
+        let name = ArtifactName::finished(ArtifactKind::Checkpoint, epoch);
+        let path = self.path_of(name);
+        let record = self.read_record(&path)?;
+        if record.epoch == epoch {
+            return Ok(record);
+        }
+        let cause = format!("its record says {record}");
+        Err(HookError::NoRecord { path, cause })
+    }
+
+    /// When the checkpoint of `epoch` was taken.
+    pub(crate) fn time_of_checkpoint(&self, epoch: Epoch) -> Option<SystemTime> {
+        let name = ArtifactName::finished(ArtifactKind::Checkpoint, epoch);
+        self.time_of_record(&self.path_of(name))
+    }
+}
