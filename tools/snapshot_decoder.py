@@ -30,7 +30,7 @@ from typing import Any, BinaryIO, Callable, Dict, List, NoReturn, Optional, Unio
 BytesLike = Union[bytes, bytearray, memoryview]
 Read = Callable[[int], bytes]
 
-MAGIC = 0xB10B_1F05
+MAGIC = 0xB10B1F05
 VERSION = 1
 KEY_LEN = 32
 MAX_LEN = 1024  # bytes; bounds a header, a key and a value (docs/format.md, Limits)
