@@ -45,4 +45,4 @@ pub use record::{
 };
 pub use size::{max_size, size};
 pub use table::{PerTable, Table};
-pub use value::ValueError;
+pub use value::{Fields, ValueError};

@@ -80,9 +80,11 @@ pub enum ValueError {
     },
 }
 
-/// Reads a value field by field.
+/// Reads BCS strictly and in place, field by field, without allocating.
+///
+/// For values of tables, and for what else a node keeps in BCS. The name of a field is for errors.
 #[derive(Clone, Debug)]
-pub(crate) struct Fields<'a> {
+pub struct Fields<'a> {
     rest: &'a [u8],
     len: usize,
 }
@@ -90,8 +92,25 @@ pub(crate) struct Fields<'a> {
 /// Always inlined, errors aside: a value takes a few nanoseconds, and only so does the place in it
 /// stay in a register.
 impl<'a> Fields<'a> {
+    /// Reads all of `value` with `read`.
+    ///
+    /// # Errors
+    ///
+    /// Those of `read`, and [`ValueError::TrailingBytes`] if it leaves anything.
+    #[inline(always)]
+    pub fn read_all<T>(
+        value: &'a [u8],
+        read: impl FnOnce(&mut Self) -> Result<T, ValueError>,
+    ) -> Result<T, ValueError> {
+        let mut fields = Self::new(value);
+        let read = read(&mut fields)?;
+        fields.end()?;
+        Ok(read)
+    }
+
     /// Starts at the first byte of `value`.
-    pub(crate) const fn new(value: &'a [u8]) -> Self {
+    #[must_use]
+    pub const fn new(value: &'a [u8]) -> Self {
         Self {
             rest: value,
             len: value.len(),
@@ -118,6 +137,41 @@ impl<'a> Fields<'a> {
         self.array::<1>(field).map(|&[byte]| byte)
     }
 
+    /// Reads an enum's variant index. An index the caller does not know is its
+    /// [`ValueError::UnknownVariant`].
+    ///
+    /// # Errors
+    ///
+    /// If it is not minimal ULEB128 of 32 bits, or the value ends in it.
+    #[inline(always)]
+    pub fn variant(&mut self) -> Result<u32, ValueError> {
+        match self.byte("variant")? {
+            first @ 0..0x80 => Ok(u32::from(first)),
+            first => self.long_variant(first),
+        }
+    }
+
+    /// The rest of a variant index of more than one byte.
+    #[cold]
+    #[inline(never)]
+    fn long_variant(&mut self, first: u8) -> Result<u32, ValueError> {
+        let mut index = u32::from(first & 0x7f);
+        for shift in [7, 14, 21, 28] {
+            let byte = self.byte("variant")?;
+            // A fifth byte may hold the top four of 32 bits; a last byte of 0 is not minimal.
+            if shift == 28 && byte > 0x0f {
+                break;
+            }
+            index |= u32::from(byte & 0x7f) << shift;
+            match byte {
+                0 => break,
+                1..0x80 => return Ok(index),
+                0x80.. => {}
+            }
+        }
+        Err(ValueError::InvalidVariantIndex)
+    }
+
     /// Reads an enum's variant index, of which only 0 is known.
     ///
     /// # Errors
@@ -125,24 +179,39 @@ impl<'a> Fields<'a> {
     /// [`ValueError::UnknownVariant`] for any other canonical index.
     #[inline(always)]
     pub(crate) fn variant_v1(&mut self) -> Result<(), ValueError> {
-        match self.byte("variant")? {
+        match self.variant()? {
             0 => Ok(()),
-            first => Err(other_variant(first, self.rest)),
+            got => Err(ValueError::UnknownVariant { got }),
         }
     }
 
+    /// Reads a little-endian u32.
+    ///
+    /// # Errors
+    ///
+    /// If the value ends in it.
     #[inline(always)]
-    pub(crate) fn u32(&mut self, field: &'static str) -> Result<u32, ValueError> {
+    pub fn u32(&mut self, field: &'static str) -> Result<u32, ValueError> {
         self.array(field).map(|bytes| u32::from_le_bytes(*bytes))
     }
 
+    /// Reads a little-endian u64.
+    ///
+    /// # Errors
+    ///
+    /// If the value ends in it.
     #[inline(always)]
-    pub(crate) fn u64(&mut self, field: &'static str) -> Result<u64, ValueError> {
+    pub fn u64(&mut self, field: &'static str) -> Result<u64, ValueError> {
         self.array(field).map(|bytes| u64::from_le_bytes(*bytes))
     }
 
+    /// Reads a boolean.
+    ///
+    /// # Errors
+    ///
+    /// If the value ends in it, or it is neither 0 nor 1.
     #[inline(always)]
-    pub(crate) fn bool(&mut self, field: &'static str) -> Result<bool, ValueError> {
+    pub fn bool(&mut self, field: &'static str) -> Result<bool, ValueError> {
         let offset = self.offset();
         match self.byte(field)? {
             0 => Ok(false),
@@ -151,8 +220,13 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Reads an option, its content with `read`.
+    ///
+    /// # Errors
+    ///
+    /// If the value ends in it, its tag is neither 0 nor 1, or `read` fails.
     #[inline(always)]
-    pub(crate) fn option<T>(
+    pub fn option<T>(
         &mut self,
         field: &'static str,
         read: impl FnOnce(&mut Self, &'static str) -> Result<T, ValueError>,
@@ -165,23 +239,43 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Reads an epoch.
+    ///
+    /// # Errors
+    ///
+    /// If the value ends in it.
     #[inline(always)]
-    pub(crate) fn epoch(&mut self, field: &'static str) -> Result<Epoch, ValueError> {
+    pub fn epoch(&mut self, field: &'static str) -> Result<Epoch, ValueError> {
         self.u32(field).map(Epoch)
     }
 
+    /// Reads a blob ID.
+    ///
+    /// # Errors
+    ///
+    /// If the value ends in it.
     #[inline(always)]
-    pub(crate) fn blob_id(&mut self, field: &'static str) -> Result<BlobId, ValueError> {
+    pub fn blob_id(&mut self, field: &'static str) -> Result<BlobId, ValueError> {
         self.array(field).map(|bytes| BlobId::new(*bytes))
     }
 
+    /// Reads an object ID.
+    ///
+    /// # Errors
+    ///
+    /// If the value ends in it.
     #[inline(always)]
-    pub(crate) fn object_id(&mut self, field: &'static str) -> Result<ObjectId, ValueError> {
+    pub fn object_id(&mut self, field: &'static str) -> Result<ObjectId, ValueError> {
         self.array(field).map(|bytes| ObjectId::new(*bytes))
     }
 
+    /// Reads an event ID.
+    ///
+    /// # Errors
+    ///
+    /// If the value ends in it, or the digest's length byte is not `0x20`.
     #[inline(always)]
-    pub(crate) fn event_id(&mut self, field: &'static str) -> Result<EventId, ValueError> {
+    pub fn event_id(&mut self, field: &'static str) -> Result<EventId, ValueError> {
         let offset = self.offset();
         match self.byte(field)? {
             0x20 => {}
@@ -199,7 +293,7 @@ impl<'a> Fields<'a> {
     ///
     /// [`ValueError::TrailingBytes`] if anything is left.
     #[inline(always)]
-    pub(crate) fn end(self) -> Result<(), ValueError> {
+    pub fn end(self) -> Result<(), ValueError> {
         if self.rest.is_empty() {
             Ok(())
         } else {
@@ -220,31 +314,4 @@ fn too_short(field: &'static str, len: usize, left: usize, needed: usize) -> Val
         needed,
         left,
     }
-}
-
-/// The error of a variant index that begins with `first`, which is not 0, and goes on in `rest`.
-#[cold]
-#[inline(never)]
-fn other_variant(first: u8, rest: &[u8]) -> ValueError {
-    let mut fields = Fields {
-        rest,
-        len: rest.len() + 1,
-    };
-    let mut got = u32::from(first & 0x7f);
-    let mut last = first;
-    let mut shift = 7;
-    while last & 0x80 != 0 {
-        last = match fields.byte("variant") {
-            Ok(byte) => byte,
-            Err(error) => return error,
-        };
-        // A fifth byte may hold the top four of 32 bits; a last byte of 0 is not minimal.
-        let in_range = shift < 28 || (shift == 28 && last <= 0x0f);
-        if !in_range || last == 0 {
-            return ValueError::InvalidVariantIndex;
-        }
-        got |= u32::from(last & 0x7f) << shift;
-        shift += 7;
-    }
-    ValueError::UnknownVariant { got }
 }

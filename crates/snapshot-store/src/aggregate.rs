@@ -7,9 +7,7 @@
 use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
-use snapshot_format::{Epoch, EventId, ValueError};
-
-use crate::merge::wire::{Reader, read_all};
+use snapshot_format::{Epoch, EventId, Fields, ValueError};
 
 /// What a node knows of one blob ID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -111,9 +109,9 @@ impl BlobInfo {
     ///
     /// If `value` is not the canonical BCS of a known variant.
     pub fn decode(value: &[u8]) -> Result<Self, ValueError> {
-        read_all(value, |reader| match reader.variant()? {
-            0 => BlobInfoV1::read(reader).map(Self::V1),
-            1 => BlobInfoV2::read(reader).map(Self::V2),
+        Fields::read_all(value, |fields| match fields.variant()? {
+            0 => BlobInfoV1::read(fields).map(Self::V1),
+            1 => BlobInfoV2::read(fields).map(Self::V2),
             got => Err(ValueError::UnknownVariant { got }),
         })
     }
@@ -241,71 +239,71 @@ fn ends_after(permanent: Option<PermanentBlobInfo>, epoch: Epoch) -> bool {
 }
 
 impl BlobInfoV1 {
-    fn read(reader: &mut Reader<'_>) -> Result<Self, ValueError> {
-        match reader.variant()? {
+    fn read(fields: &mut Fields<'_>) -> Result<Self, ValueError> {
+        match fields.variant()? {
             0 => Ok(Self::Invalid {
-                epoch: reader.epoch("epoch")?,
-                event: reader.event_id("event")?,
+                epoch: fields.epoch("epoch")?,
+                event: fields.event_id("event")?,
             }),
-            1 => ValidBlobInfoV1::read(reader).map(Self::Valid),
+            1 => ValidBlobInfoV1::read(fields).map(Self::Valid),
             got => Err(ValueError::UnknownVariant { got }),
         }
     }
 }
 
 impl BlobInfoV2 {
-    fn read(reader: &mut Reader<'_>) -> Result<Self, ValueError> {
-        match reader.variant()? {
+    fn read(fields: &mut Fields<'_>) -> Result<Self, ValueError> {
+        match fields.variant()? {
             0 => Ok(Self::Invalid {
-                epoch: reader.epoch("epoch")?,
-                event: reader.event_id("event")?,
+                epoch: fields.epoch("epoch")?,
+                event: fields.event_id("event")?,
             }),
-            1 => ValidBlobInfoV2::read(reader).map(Self::Valid),
+            1 => ValidBlobInfoV2::read(fields).map(Self::Valid),
             got => Err(ValueError::UnknownVariant { got }),
         }
     }
 }
 
 impl ValidBlobInfoV1 {
-    fn read(reader: &mut Reader<'_>) -> Result<Self, ValueError> {
+    fn read(fields: &mut Fields<'_>) -> Result<Self, ValueError> {
         Ok(Self {
-            is_metadata_stored: reader.bool("is_metadata_stored")?,
-            count_deletable_total: reader.u32("count_deletable_total")?,
-            count_deletable_certified: reader.u32("count_deletable_certified")?,
-            permanent_total: reader.option("permanent_total", PermanentBlobInfo::read)?,
-            permanent_certified: reader.option("permanent_certified", PermanentBlobInfo::read)?,
-            initial_certified_epoch: reader.option("initial_certified_epoch", Reader::epoch)?,
-            latest_seen_deletable_registered_end_epoch: reader
-                .option("latest_seen_deletable_registered_end_epoch", Reader::epoch)?,
-            latest_seen_deletable_certified_end_epoch: reader
-                .option("latest_seen_deletable_certified_end_epoch", Reader::epoch)?,
+            is_metadata_stored: fields.bool("is_metadata_stored")?,
+            count_deletable_total: fields.u32("count_deletable_total")?,
+            count_deletable_certified: fields.u32("count_deletable_certified")?,
+            permanent_total: fields.option("permanent_total", PermanentBlobInfo::read)?,
+            permanent_certified: fields.option("permanent_certified", PermanentBlobInfo::read)?,
+            initial_certified_epoch: fields.option("initial_certified_epoch", Fields::epoch)?,
+            latest_seen_deletable_registered_end_epoch: fields
+                .option("latest_seen_deletable_registered_end_epoch", Fields::epoch)?,
+            latest_seen_deletable_certified_end_epoch: fields
+                .option("latest_seen_deletable_certified_end_epoch", Fields::epoch)?,
         })
     }
 }
 
 impl ValidBlobInfoV2 {
-    fn read(reader: &mut Reader<'_>) -> Result<Self, ValueError> {
+    fn read(fields: &mut Fields<'_>) -> Result<Self, ValueError> {
         Ok(Self {
-            is_metadata_stored: reader.bool("is_metadata_stored")?,
-            initial_certified_epoch: reader.option("initial_certified_epoch", Reader::epoch)?,
-            count_deletable_total: reader.u32("count_deletable_total")?,
-            count_deletable_certified: reader.u32("count_deletable_certified")?,
-            permanent_total: reader.option("permanent_total", PermanentBlobInfo::read)?,
-            permanent_certified: reader.option("permanent_certified", PermanentBlobInfo::read)?,
-            count_pooled_refs_total: reader.u32("count_pooled_refs_total")?,
-            count_pooled_refs_certified: reader.u32("count_pooled_refs_certified")?,
+            is_metadata_stored: fields.bool("is_metadata_stored")?,
+            initial_certified_epoch: fields.option("initial_certified_epoch", Fields::epoch)?,
+            count_deletable_total: fields.u32("count_deletable_total")?,
+            count_deletable_certified: fields.u32("count_deletable_certified")?,
+            permanent_total: fields.option("permanent_total", PermanentBlobInfo::read)?,
+            permanent_certified: fields.option("permanent_certified", PermanentBlobInfo::read)?,
+            count_pooled_refs_total: fields.u32("count_pooled_refs_total")?,
+            count_pooled_refs_certified: fields.u32("count_pooled_refs_certified")?,
         })
     }
 }
 
 impl PermanentBlobInfo {
-    fn read(reader: &mut Reader<'_>, field: &'static str) -> Result<Self, ValueError> {
+    fn read(fields: &mut Fields<'_>, field: &'static str) -> Result<Self, ValueError> {
         Ok(Self {
-            count: NonZeroU32::new(reader.u32(field)?).ok_or(ValueError::Invalid {
+            count: NonZeroU32::new(fields.u32(field)?).ok_or(ValueError::Invalid {
                 what: "count of permanent objects is 0",
             })?,
-            end_epoch: reader.epoch(field)?,
-            event: reader.event_id(field)?,
+            end_epoch: fields.epoch(field)?,
+            event: fields.event_id(field)?,
         })
     }
 }

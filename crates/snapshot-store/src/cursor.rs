@@ -3,9 +3,7 @@
 //! How operands move it stands in `merge::cursor`.
 
 use serde::{Deserialize, Serialize};
-use snapshot_format::{EventId, ValueError};
-
-use crate::merge::wire::read_all;
+use snapshot_format::{EventId, Fields, ValueError};
 
 /// How far a node has processed the event stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -26,10 +24,10 @@ impl EventCursor {
     ///
     /// If `value` is not the canonical BCS of a known variant.
     pub fn decode(value: &[u8]) -> Result<Self, ValueError> {
-        read_all(value, |reader| match reader.variant()? {
+        Fields::read_all(value, |fields| match fields.variant()? {
             0 => Ok(Self::V1 {
-                event_id: reader.event_id("event_id")?,
-                next_event_index: reader.u64("next_event_index")?,
+                event_id: fields.event_id("event_id")?,
+                next_event_index: fields.u64("next_event_index")?,
             }),
             got => Err(ValueError::UnknownVariant { got }),
         })

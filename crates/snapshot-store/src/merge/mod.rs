@@ -18,7 +18,6 @@ mod operand;
 pub mod per_object;
 pub mod pooled;
 pub mod storage_pool;
-pub(crate) mod wire;
 
 pub use callback::register;
 pub use error::{ApplyError, MergeError};

@@ -8,9 +8,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use snapshot_format::{BlobId, Epoch, EventId, ObjectId, ValueError};
-
-use super::wire::{Reader, read_all};
+use snapshot_format::{BlobId, Epoch, EventId, Fields, ObjectId, ValueError};
 
 /// What happened to a blob object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -170,7 +168,7 @@ macro_rules! codec {
             /// If `bytes` are not the canonical BCS of a known variant.
             #[inline]
             pub fn decode(bytes: &[u8]) -> Result<Self, ValueError> {
-                read_all(bytes, Self::read)
+                Fields::read_all(bytes, Self::read)
             }
 
             /// The canonical BCS of the operand.
@@ -193,13 +191,13 @@ codec!(
 
 impl ChangeType {
     #[inline]
-    fn read(reader: &mut Reader<'_>) -> Result<Self, ValueError> {
-        match reader.variant()? {
+    fn read(fields: &mut Fields<'_>) -> Result<Self, ValueError> {
+        match fields.variant()? {
             0 => Ok(Self::Register),
             1 => Ok(Self::Certify),
             2 => Ok(Self::Extend),
             3 => Ok(Self::Delete {
-                was_certified: reader.bool("was_certified")?,
+                was_certified: fields.bool("was_certified")?,
             }),
             got => Err(ValueError::UnknownVariant { got }),
         }
@@ -208,46 +206,46 @@ impl ChangeType {
 
 impl ChangeInfo {
     #[inline]
-    fn read(reader: &mut Reader<'_>) -> Result<Self, ValueError> {
+    fn read(fields: &mut Fields<'_>) -> Result<Self, ValueError> {
         Ok(Self {
-            blob_id: reader.blob_id("blob_id")?,
-            deletable: reader.bool("deletable")?,
-            epoch: reader.epoch("epoch")?,
-            end_epoch: reader.epoch("end_epoch")?,
-            status_event: reader.event_id("status_event")?,
+            blob_id: fields.blob_id("blob_id")?,
+            deletable: fields.bool("deletable")?,
+            epoch: fields.epoch("epoch")?,
+            end_epoch: fields.epoch("end_epoch")?,
+            status_event: fields.event_id("status_event")?,
         })
     }
 }
 
 impl PooledInfo {
     #[inline]
-    fn read(reader: &mut Reader<'_>) -> Result<Self, ValueError> {
+    fn read(fields: &mut Fields<'_>) -> Result<Self, ValueError> {
         Ok(Self {
-            blob_id: reader.blob_id("blob_id")?,
-            epoch: reader.epoch("epoch")?,
-            storage_pool_id: reader.object_id("storage_pool_id")?,
-            status_event: reader.event_id("status_event")?,
+            blob_id: fields.blob_id("blob_id")?,
+            epoch: fields.epoch("epoch")?,
+            storage_pool_id: fields.object_id("storage_pool_id")?,
+            status_event: fields.event_id("status_event")?,
         })
     }
 }
 
 impl PerObjectOperand {
     #[inline]
-    fn read(reader: &mut Reader<'_>) -> Result<Self, ValueError> {
+    fn read(fields: &mut Fields<'_>) -> Result<Self, ValueError> {
         Ok(Self {
-            change_type: ChangeType::read(reader)?,
-            change_info: ChangeInfo::read(reader)?,
+            change_type: ChangeType::read(fields)?,
+            change_info: ChangeInfo::read(fields)?,
         })
     }
 }
 
 impl PooledOperand {
     #[inline]
-    fn read(reader: &mut Reader<'_>) -> Result<Self, ValueError> {
-        match reader.variant()? {
+    fn read(fields: &mut Fields<'_>) -> Result<Self, ValueError> {
+        match fields.variant()? {
             0 => Ok(Self::V1 {
-                change_type: ChangeType::read(reader)?,
-                change_info: PooledInfo::read(reader)?,
+                change_type: ChangeType::read(fields)?,
+                change_info: PooledInfo::read(fields)?,
             }),
             got => Err(ValueError::UnknownVariant { got }),
         }
@@ -256,14 +254,14 @@ impl PooledOperand {
 
 impl StoragePoolOperand {
     #[inline]
-    fn read(reader: &mut Reader<'_>) -> Result<Self, ValueError> {
-        match reader.variant()? {
+    fn read(fields: &mut Fields<'_>) -> Result<Self, ValueError> {
+        match fields.variant()? {
             0 => Ok(Self::Create {
-                start_epoch: reader.epoch("start_epoch")?,
-                end_epoch: reader.epoch("end_epoch")?,
+                start_epoch: fields.epoch("start_epoch")?,
+                end_epoch: fields.epoch("end_epoch")?,
             }),
             1 => Ok(Self::Extend {
-                end_epoch: reader.epoch("end_epoch")?,
+                end_epoch: fields.epoch("end_epoch")?,
             }),
             got => Err(ValueError::UnknownVariant { got }),
         }
@@ -272,30 +270,30 @@ impl StoragePoolOperand {
 
 impl BlobInfoOperand {
     #[inline]
-    fn read(reader: &mut Reader<'_>) -> Result<Self, ValueError> {
-        Ok(match reader.variant()? {
-            0 => Self::MarkMetadataStored(reader.bool("is_metadata_stored")?),
+    fn read(fields: &mut Fields<'_>) -> Result<Self, ValueError> {
+        Ok(match fields.variant()? {
+            0 => Self::MarkMetadataStored(fields.bool("is_metadata_stored")?),
             1 => Self::MarkInvalid {
-                epoch: reader.epoch("epoch")?,
-                status_event: reader.event_id("status_event")?,
+                epoch: fields.epoch("epoch")?,
+                status_event: fields.event_id("status_event")?,
             },
             2 => Self::ChangeStatus {
-                change_type: ChangeType::read(reader)?,
-                change_info: ChangeInfo::read(reader)?,
+                change_type: ChangeType::read(fields)?,
+                change_info: ChangeInfo::read(fields)?,
             },
             3 => Self::DeletableExpired {
-                was_certified: reader.bool("was_certified")?,
+                was_certified: fields.bool("was_certified")?,
             },
             4 => Self::PermanentExpired {
-                was_certified: reader.bool("was_certified")?,
+                was_certified: fields.bool("was_certified")?,
             },
             5 => Self::PooledBlobChangeStatus {
-                change_type: ChangeType::read(reader)?,
-                change_info: PooledInfo::read(reader)?,
+                change_type: ChangeType::read(fields)?,
+                change_info: PooledInfo::read(fields)?,
             },
             6 => Self::PoolExpired {
-                storage_pool_id: reader.object_id("storage_pool_id")?,
-                was_certified: reader.bool("was_certified")?,
+                storage_pool_id: fields.object_id("storage_pool_id")?,
+                was_certified: fields.bool("was_certified")?,
             },
             got => return Err(ValueError::UnknownVariant { got }),
         })
@@ -304,10 +302,10 @@ impl BlobInfoOperand {
 
 impl CursorOperand {
     #[inline]
-    fn read(reader: &mut Reader<'_>) -> Result<Self, ValueError> {
+    fn read(fields: &mut Fields<'_>) -> Result<Self, ValueError> {
         Ok(Self {
-            event_id: reader.event_id("event_id")?,
-            increment: reader.u64("increment")?,
+            event_id: fields.event_id("event_id")?,
+            increment: fields.u64("increment")?,
         })
     }
 }
