@@ -55,13 +55,23 @@ pub type Side<'a> = &'a mut dyn FnMut() -> Result<Took>;
 ///
 /// The first error of a side.
 pub fn alternate<const N: usize>(runs: usize, mut sides: [Side<'_>; N]) -> Result<[Samples; N]> {
-    let mut samples = std::array::from_fn(|_| Samples::default());
-    for side in &mut sides {
+    let mut samples = alternate_all(runs, &mut sides)?.into_iter();
+    Ok(std::array::from_fn(|_| samples.next().unwrap_or_default()))
+}
+
+/// As [`alternate`], for any number of sides.
+///
+/// # Errors
+///
+/// The first error of a side.
+pub fn alternate_all(runs: usize, sides: &mut [Side<'_>]) -> Result<Vec<Samples>> {
+    let mut samples = vec![Samples::default(); sides.len()];
+    for side in sides.iter_mut() {
         side()?;
     }
     for run in 0..runs {
-        for turn in 0..N {
-            let index = (run + turn) % N;
+        for turn in 0..sides.len() {
+            let index = (run + turn) % sides.len();
             if let (Some(side), Some(samples)) = (sides.get_mut(index), samples.get_mut(index)) {
                 samples.add(side()?);
             }
