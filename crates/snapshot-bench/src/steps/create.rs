@@ -102,6 +102,7 @@ impl Bench {
                 fs::remove_file(path)?;
             }
             machine::settle(&self.dir)?;
+            machine::warm(db)?;
             Ok(time(|| work(path))?.1)
         };
         let ours_as = |header| {
@@ -124,7 +125,7 @@ impl Bench {
                 &mut || ours_as(counted()),
                 &mut || fresh(&other_path, &theirs),
                 &mut || fresh(&other_path, &|path| write_and_sync(path, &bytes)),
-                &mut || create_to_null(&database, None),
+                &mut || create_to_null(db, &database, None),
             ],
         )?;
         fs::remove_file(&our_path)?;
@@ -145,9 +146,12 @@ impl Bench {
         let [ours, one, iterate] = alternate(
             self.runs,
             [
-                &mut || create_to_null(&database, None),
-                &mut || create_to_null(&database, NonZeroUsize::new(1)),
-                &mut || Ok(time(|| iterate(&bare))?.1),
+                &mut || create_to_null(db, &database, None),
+                &mut || create_to_null(db, &database, NonZeroUsize::new(1)),
+                &mut || {
+                    machine::warm(db)?;
+                    Ok(time(|| iterate(&bare))?.1)
+                },
             ],
         )?;
         let samples = named(&[
@@ -198,7 +202,8 @@ impl Sides {
     }
 }
 
-fn create_to_null(database: &Database, threads: Option<NonZeroUsize>) -> Result<Took> {
+fn create_to_null(db: &Path, database: &Database, threads: Option<NonZeroUsize>) -> Result<Took> {
+    machine::warm(db)?;
     let null = Path::new("/dev/null");
     Ok(time(|| create(database, &sealed(), null, &CreateOptions { threads }))?.1)
 }

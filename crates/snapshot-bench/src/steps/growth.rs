@@ -86,6 +86,7 @@ impl Bench {
         } = size;
         let to = |path: &Path| -> Result<Took> {
             let options = CreateOptions::default();
+            machine::warm(database.path())?;
             Ok(time(|| create(database, &sealed(), path, &options))?.1)
         };
         match step {
@@ -95,7 +96,10 @@ impl Bench {
                 to(snapshot)
             }
             Step::Null => to(Path::new("/dev/null")),
-            Step::Verify => Ok(time(|| Ok(verify_file(snapshot, &Progress::new())?))?.1),
+            Step::Verify => {
+                machine::warm(snapshot)?;
+                Ok(time(|| Ok(verify_file(snapshot, &Progress::new())?))?.1)
+            }
         }
     }
 }

@@ -18,6 +18,7 @@ impl Bench {
         let dir = self.dir.join("loaded");
         let fresh = |work: &dyn Fn() -> Result<()>| -> Result<Took> {
             machine::settle(&self.dir)?;
+            machine::warm(snapshot)?;
             let took = time(work)?.1;
             fs::remove_dir_all(&dir)?;
             Ok(took)

@@ -5,20 +5,17 @@ use std::hash::Hasher as _;
 use std::io::Read as _;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use snapshot_store::{Progress, verify_file};
 use twox_hash::XxHash64;
 
 use super::{Bench, named, seconds};
-use crate::baseline;
 use crate::measure::{Samples, alternate, time};
 use crate::report::{Goal, Row, Unit};
+use crate::{baseline, machine};
 
-/// Bytes read at a time where only reading is measured.
-const READ: usize = 256 << 10;
-
-/// What the buffer is aligned to, as our reader's is.
-const PAGE: usize = 4096;
+/// Bytes hashed at a time where only hashing is measured.
+const HASHED: usize = 256 << 10;
 
 /// The sides of verifying.
 struct Sides {
@@ -82,11 +79,13 @@ impl Bench {
     fn measure_verify(&self, snapshot: &Path) -> Result<Sides> {
         let expected = verify_file(snapshot, &Progress::new())?;
         let ours = || {
+            machine::warm(snapshot)?;
             let (summary, took) = time(|| Ok(verify_file(snapshot, &Progress::new())?))?;
             ensure!(summary == expected, "the file changed");
             Ok(took)
         };
         let theirs = || {
+            machine::warm(snapshot)?;
             let (outcome, took) = time(|| baseline::read(snapshot))?;
             ensure!(
                 outcome.digest == expected.digest.0,
@@ -100,7 +99,10 @@ impl Bench {
             [
                 &mut || ours(),
                 &mut || theirs(),
-                &mut || Ok(time(|| read_through(snapshot))?.1),
+                &mut || {
+                    machine::warm(snapshot)?;
+                    Ok(time(|| read_through(snapshot))?.1)
+                },
                 &mut || Ok(time(|| Ok(hash_through(&bytes)))?.1),
             ],
         )?;
@@ -115,16 +117,14 @@ impl Bench {
 
 fn read_through(path: &Path) -> Result<()> {
     let mut file = File::open(path)?;
-    let mut buffer = vec![0; READ + PAGE];
-    let start = buffer.as_ptr().align_offset(PAGE).min(PAGE);
-    let buffer = buffer.get_mut(start..).context("a longer buffer")?;
-    while file.read(buffer)? > 0 {}
+    let mut buffer = machine::page_aligned_buffer();
+    while file.read(buffer.bytes())? > 0 {}
     Ok(())
 }
 
 fn hash_through(bytes: &[u8]) -> u64 {
     let mut hasher = XxHash64::with_seed(0);
-    for chunk in bytes.chunks(READ) {
+    for chunk in bytes.chunks(HASHED) {
         hasher.write(chunk);
     }
     std::hint::black_box(hasher.finish())
