@@ -7,6 +7,8 @@ use snapshot_format::ValueError;
 use snapshot_store::merge::MergeFailure;
 use snapshot_store::publish::PublishError;
 
+use crate::point::Point;
+
 /// Why an operation on a node's tables failed. A node that meets one stops and is restarted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -60,6 +62,19 @@ pub enum NodeError {
     NotABoundary {
         /// The event's index.
         index: u64,
+    },
+    /// The hook could not be made.
+    #[error("cannot make the hook for blob info snapshots: {source}")]
+    Hook {
+        /// The cause.
+        #[from]
+        source: node_hook::BuildError,
+    },
+    /// A test stopped the node, as a crash would.
+    #[error("stopped at {point:?}")]
+    Stopped {
+        /// Where.
+        point: Point,
     },
     /// A checkpoint could not be given its name.
     #[error("cannot publish the checkpoint: {source}")]

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use rocksdb::{ColumnFamilyDescriptor, DBCompressionType, Options};
+use rocksdb::{BlockBasedOptions, ColumnFamilyDescriptor, DBCompressionType, Options};
 use snapshot_format::BlobId;
 use snapshot_store::merge::MergeFailures;
 use snapshot_store::schema::{self, ColumnFamily};
@@ -55,6 +55,8 @@ pub struct Tuning {
     pub auto_compaction: bool,
     /// How data blocks are compressed.
     pub compression: DBCompressionType,
+    /// Bytes of a data block before compression.
+    pub block_bytes: usize,
 }
 
 impl Default for Tuning {
@@ -64,6 +66,7 @@ impl Default for Tuning {
             write_buffer_bytes: 64 << 20,
             auto_compaction: true,
             compression: DBCompressionType::Snappy,
+            block_bytes: 64 << 10,
         }
     }
 }
@@ -86,6 +89,11 @@ pub(crate) fn descriptors(tuning: Tuning, failures: &MergeFailures) -> Vec<Colum
             options.set_write_buffer_size(tuning.write_buffer_bytes);
             options.set_disable_auto_compactions(!tuning.auto_compaction);
             options.set_compression_type(tuning.compression);
+            if tuning.block_bytes != Tuning::default().block_bytes {
+                let mut blocks = BlockBasedOptions::default();
+                blocks.set_block_size(tuning.block_bytes);
+                options.set_block_based_table_factory(&blocks);
+            }
             ColumnFamilyDescriptor::new(name, options)
         })
         .collect()

@@ -16,6 +16,7 @@ use snapshot_store::schema::ColumnFamily;
 
 use crate::error::NodeError;
 use crate::families::BLOB_DATA;
+use crate::point::{NoWatch, Point, Watch};
 use crate::tables::{Tables, value_error};
 use crate::writes::Write;
 
@@ -42,10 +43,24 @@ pub struct Collected {
 ///
 /// If a row cannot be read or a batch not written.
 pub fn phase_one(tables: &Tables, epoch: Epoch) -> Result<Collected, NodeError> {
+    phase_one_watched(tables, epoch, &NoWatch)
+}
+
+/// [`phase_one`], which tells `watch` how far it is.
+pub(crate) fn phase_one_watched(
+    tables: &Tables,
+    epoch: Epoch,
+    watch: &dyn Watch,
+) -> Result<Collected, NodeError> {
+    let pools = drop_pools(tables, epoch)?;
+    watch.at(Point::PoolsCollected)?;
+    let objects = drop_objects(tables, epoch)?;
+    watch.at(Point::ObjectsCollected)?;
+    let pooled_objects = drop_pooled_objects(tables, epoch)?;
     Ok(Collected {
-        pools: drop_pools(tables, epoch)?,
-        objects: drop_objects(tables, epoch)?,
-        pooled_objects: drop_pooled_objects(tables, epoch)?,
+        pools,
+        objects,
+        pooled_objects,
     })
 }
 

@@ -14,9 +14,12 @@ pub mod error;
 pub mod event;
 pub mod families;
 pub mod gc;
+mod later;
 pub mod make;
 pub mod make_db;
 pub mod node;
+pub mod point;
+pub mod simulation;
 pub mod storage;
 pub mod tables;
 pub mod workload;
@@ -24,4 +27,4 @@ mod writes;
 
 pub use error::NodeError;
 pub use make::MakeError;
-pub use node::{Boundary, Handled, NodeConfig, ReferenceNode};
+pub use node::{Boundary, Handled, Instruments, NodeConfig, ReferenceNode};

@@ -3,13 +3,20 @@
 //! Arguments and output only; the work is the library's.
 
 use std::error::Error;
+use std::io::{ErrorKind, Write as _};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use reference_node::bench_db::{BenchDb, BenchPlan, KeyOrder, make_bench_db};
 use reference_node::make_db::{DemoDb, DemoPlan, make_db};
+use reference_node::simulation::{self, Mutation, Run, Statistics};
 use serde::Serialize;
+
+/// Seeds after which a simulation says how far it is.
+const PROGRESS_EVERY: u64 = 500;
 
 /// Makes databases like those of a storage node
 #[derive(Debug, Parser)]
@@ -29,6 +36,37 @@ enum Command {
     MakeDb(MakeDb),
     /// Make a large database quickly: rows of per_object_blob_info only, in DIR/db
     BenchDb(MakeBenchDb),
+    /// Run clusters of nodes with everything going wrong that can, and check that all nodes that take
+    /// a snapshot take the same one
+    Simulate(Simulate),
+}
+
+#[derive(Debug, Args)]
+struct Simulate {
+    /// Seeds to run
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    seeds: u64,
+    /// The first of them
+    #[arg(long, default_value_t = 1, value_name = "S")]
+    seed: u64,
+    /// Directory in which the nodes run [default: in memory, if there is room]
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    /// Seeds under way at a time [default: one for each processor]
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Make every node make a mistake, to see it found
+    #[arg(long, value_name = "MISTAKE", value_parser = mutation())]
+    mutate: Option<Mutation>,
+    /// Print the counts as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// The names of the mistakes, for the help and for suggestions.
+fn mutation() -> impl TypedValueParser<Value = Mutation> {
+    PossibleValuesParser::new(Mutation::ALL.map(Mutation::name))
+        .try_map(|name| name.parse::<Mutation>())
 }
 
 #[derive(Debug, Args)]
@@ -120,6 +158,22 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
             let made = make_bench_db(&args.dir, &plan)?;
             print(args.json, &made, || describe_bench(&made))
         }
+        Command::Simulate(args) => {
+            let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+            let run = Run {
+                first: args.seed,
+                count: args.seeds,
+                mutation: args.mutate,
+                root: args.dir.unwrap_or_else(simulation::default_root),
+                threads: args.threads.unwrap_or(threads),
+            };
+            let counts = simulation::run(&run, |done| {
+                if done % PROGRESS_EVERY == 0 {
+                    eprintln!("{done} of {} seeds", run.count);
+                }
+            })?;
+            print(args.json, &counts, || describe_simulation(&run, &counts))
+        }
     }
 }
 
@@ -129,14 +183,18 @@ fn print(
     made: &impl Serialize,
     describe: impl FnOnce() -> Vec<String>,
 ) -> Result<(), Box<dyn Error>> {
-    if json {
-        println!("{}", serde_json::to_string_pretty(made)?);
+    let lines = if json {
+        vec![serde_json::to_string_pretty(made)?]
     } else {
-        for line in describe() {
-            println!("{line}");
-        }
+        describe()
+    };
+    let mut out = std::io::stdout().lock();
+    let written = lines.iter().try_for_each(|line| writeln!(out, "{line}"));
+    match written {
+        // Who reads has seen enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
     }
-    Ok(())
 }
 
 fn describe_demo(made: &DemoDb) -> Vec<String> {
@@ -174,4 +232,35 @@ fn describe_bench(made: &BenchDb) -> Vec<String> {
         ),
         format!("database     {}", made.database.display()),
     ]
+}
+
+fn describe_simulation(run: &Run, counts: &Statistics) -> Vec<String> {
+    let last = run.first.saturating_add(run.count.saturating_sub(1));
+    let mut lines = vec![
+        format!(
+            "seeds {} to {last}: {} clusters, {} nodes, {} starts, {} events",
+            run.first, counts.seeds, counts.nodes, counts.starts, counts.events
+        ),
+        format!(
+            "{} boundaries compared between nodes; {} checkpoints and snapshots compared byte for byte, \
+             in both framings: all the same",
+            counts.boundaries_compared, counts.artifacts_compared
+        ),
+    ];
+    for (what, total, by_kind) in [
+        ("answers of the hook", None, &counts.outcomes),
+        ("crashes", Some(counts.crash_count()), &counts.crashes),
+        ("other faults", Some(counts.fault_count()), &counts.faults),
+    ] {
+        lines.push(match total {
+            Some(total) => format!("{what}: {total}"),
+            None => format!("{what}:"),
+        });
+        lines.extend(
+            by_kind
+                .iter()
+                .map(|(kind, count)| format!("{count:>9}  {kind}")),
+        );
+    }
+    lines
 }

@@ -1,26 +1,39 @@
-//! A node: follows the event stream and gets through epoch boundaries.
+//! A node: follows the event stream and gets through epoch boundaries, blob info snapshots included.
 //!
 //! What an event writes stands in `writes`, what a boundary deletes in `gc`. Here is the order in which
-//! things happen.
+//! things happen, which is the point of this crate: [`ReferenceNode::handle`] is where a node wires in
+//! the hook (`docs/lifecycle.md`).
 
 use std::path::Path;
+use std::sync::Arc;
 
+use node_hook::{BlobInfoSnapshotConfig, EpochBoundary, NodeStore, Outcome, Probe, SnapshotHook};
+use prometheus::Registry;
 use snapshot_format::{Epoch, EventId};
+use snapshot_store::node::RocksDbStore;
 
 use crate::checkpoint;
 use crate::error::NodeError;
 use crate::event::{Event, EventKind};
 use crate::families::Tuning;
 use crate::gc::{self, Collected};
+use crate::later::{Job, Later};
+use crate::point::{NoWatch, Point, Watch};
 use crate::tables::{Applied, Tables};
 
 /// How a node goes about its work. None of it may change a row of the three tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NodeConfig {
+    /// The section `blob_info_snapshot` of the node's configuration.
+    pub blob_info_snapshot: BlobInfoSnapshotConfig,
     /// Of its RocksDB.
     pub tuning: Tuning,
+    /// Events from a boundary to the finisher of its epoch change.
+    pub finisher_delay: u64,
     /// Events from a boundary to phase 2 of its garbage collection.
     pub phase_two_delay: u64,
+    /// Events from a boundary to the node's own check of its tables.
+    pub consistency_check_delay: u64,
     /// Events after which the event cursor is moved on. A node does it in the background, so the
     /// cursor is always a little behind.
     pub cursor_interval: u64,
@@ -29,11 +42,28 @@ pub struct NodeConfig {
 impl Default for NodeConfig {
     fn default() -> Self {
         Self {
+            blob_info_snapshot: BlobInfoSnapshotConfig::default(),
             tuning: Tuning::default(),
+            finisher_delay: 0,
             phase_two_delay: 1000,
+            consistency_check_delay: 2000,
             cursor_interval: 32,
         }
     }
+}
+
+/// Puts something between the hook and the node's store.
+pub type WrapStore = Box<dyn FnOnce(Arc<dyn NodeStore>, &Tables) -> Arc<dyn NodeStore> + Send>;
+
+/// What a test puts between a node and the world. By default, nothing.
+#[derive(Default)]
+pub struct Instruments {
+    /// Is told the points of the node's own work.
+    pub watch: Option<Arc<dyn Watch>>,
+    /// Is told the steps of the hook's work on disk.
+    pub probe: Option<Arc<dyn Probe>>,
+    /// Stands between the hook and the node's store.
+    pub store: Option<WrapStore>,
 }
 
 /// What became of an event.
@@ -44,7 +74,7 @@ pub enum Handled {
     /// It had been before, and changed nothing.
     Skipped,
     /// It began an epoch, and the node is through the boundary.
-    Boundary(Boundary),
+    Boundary(Boundary, Outcome),
 }
 
 /// The boundary that a node has reached: earlier events are processed, garbage is collected, and no
@@ -73,20 +103,23 @@ impl Boundary {
 }
 
 /// A node that follows the event stream.
-#[derive(Debug)]
 pub struct ReferenceNode {
     tables: Tables,
+    snapshots: SnapshotHook,
+    registry: Registry,
     config: NodeConfig,
+    watch: Arc<dyn Watch>,
+    catching_up: bool,
     /// The index of the next event to handle.
     next_event_index: u64,
     /// The latest event handled that the event cursor does not know of, and how many.
     behind: Option<(EventId, u64)>,
-    /// The event index from which on phase 2 is to run.
-    phase_two_due: Option<u64>,
+    later: Later,
 }
 
 impl ReferenceNode {
-    /// Starts a node on the database in the directory `path`, which is created if missing.
+    /// Opens a node on the database in the directory `database`, which is created if missing. Its
+    /// checkpoints and snapshots go beside that directory.
     ///
     /// Phase 2 of garbage collection, of which a crash may have left some, is scheduled as after a
     /// boundary.
@@ -94,20 +127,64 @@ impl ReferenceNode {
     /// # Errors
     ///
     /// If the database cannot be opened or its cursor not read.
-    pub fn open(path: &Path, config: NodeConfig) -> Result<Self, NodeError> {
-        let tables = Tables::open(path, config.tuning)?;
+    pub fn open(database: &Path, config: NodeConfig) -> Result<Self, NodeError> {
+        Self::open_with(database, config, Instruments::default())
+    }
+
+    /// As [`open`](Self::open), with instruments.
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Self::open).
+    pub fn open_with(
+        database: &Path,
+        config: NodeConfig,
+        instruments: Instruments,
+    ) -> Result<Self, NodeError> {
+        let tables = Tables::open(database, config.tuning)?;
+        let watch = instruments.watch.unwrap_or_else(|| Arc::new(NoWatch));
+        watch.at(Point::Opened)?;
         let next_event_index = tables
             .event_cursor()?
             .map_or(0, |cursor| cursor.next_event_index());
+        let mut store: Arc<dyn NodeStore> =
+            Arc::new(RocksDbStore::new(Arc::clone(tables.database())));
+        if let Some(wrap) = instruments.store {
+            store = wrap(store, &tables);
+        }
+        let registry = Registry::new();
+        let storage = match database.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let mut hook = SnapshotHook::builder(config.blob_info_snapshot, storage, &registry, store);
+        if let Some(probe) = instruments.probe {
+            hook = hook.probe(probe);
+        }
         let mut node = Self {
+            snapshots: hook.build()?,
             tables,
+            registry,
             config,
+            watch,
+            catching_up: false,
             next_event_index,
             behind: None,
-            phase_two_due: None,
+            later: Later::default(),
         };
         node.schedule_phase_two();
         Ok(node)
+    }
+
+    /// Starts the hook, which finishes in the background what a crash interrupted. To be called once,
+    /// on a tokio runtime with time enabled, before events are handled; it returns at once.
+    pub fn start(&self) {
+        self.snapshots.start();
+    }
+
+    /// Says whether the node is processing events of the past to catch up with the network.
+    pub const fn set_catching_up(&mut self, catching_up: bool) {
+        self.catching_up = catching_up;
     }
 
     /// The index of the next event to handle. After a crash, events from here on are replayed; those
@@ -123,37 +200,57 @@ impl ReferenceNode {
         &self.tables
     }
 
-    /// Handles an event.
+    /// The node's hook.
+    #[must_use]
+    pub const fn snapshots(&self) -> &SnapshotHook {
+        &self.snapshots
+    }
+
+    /// The node's metrics.
+    #[must_use]
+    pub const fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Handles an event, on a tokio runtime with time enabled if blob info snapshots are on.
     ///
     /// # Errors
     ///
     /// If an event is left out, or the tables fail. The node must then be restarted.
-    pub fn handle(&mut self, event: &Event) -> Result<Handled, NodeError> {
+    pub async fn handle(&mut self, event: &Event) -> Result<Handled, NodeError> {
         if event.index < self.next_event_index {
             return Ok(Handled::Skipped);
         }
         if let EventKind::EpochChangeStart { .. } = event.kind {
-            let boundary = self.reach_boundary(event)?;
-            return self
-                .finish_boundary(&boundary)
-                .map(|()| Handled::Boundary(boundary));
+            return self.on_epoch_change_start(event).await;
         }
         self.expect_next(event)?;
-        self.run_phase_two_if_due()?;
+        self.watch.at(Point::Event)?;
+        self.run_due_jobs()?;
         let applied = self.tables.apply(event)?;
+        self.watch.at(Point::Applied)?;
         if let (Applied::Now, Some(blob_id)) = (applied, event.kind.certified_blob()) {
             self.tables.store_blob(&blob_id)?;
         }
         self.completed(event)?;
+        self.watch.at(Point::Handled)?;
         Ok(match applied {
             Applied::Now => Handled::Applied,
             Applied::Before => Handled::Skipped,
         })
     }
 
+    /// The handler of `EpochChangeStart`. The order is that of `docs/lifecycle.md`, "The boundary".
+    async fn on_epoch_change_start(&mut self, event: &Event) -> Result<Handled, NodeError> {
+        let boundary = self.reach_boundary(event)?;
+        let outcome = self.take_snapshot(&boundary).await;
+        self.watch.at(Point::HookReturned)?;
+        self.finish_boundary(&boundary)?;
+        Ok(Handled::Boundary(boundary, outcome))
+    }
+
     /// Does what comes before a boundary's hook: completes the events before, collects garbage, and
-    /// finds out whether this is a repetition. The caller runs its hook, if any, and then
-    /// [`finish_boundary`](Self::finish_boundary).
+    /// finds out whether this is a repetition.
     ///
     /// # Errors
     ///
@@ -163,8 +260,11 @@ impl ReferenceNode {
         let EventKind::EpochChangeStart { epoch } = event.kind else {
             return Err(NodeError::NotABoundary { index: event.index });
         };
-        self.advance_cursor()?;
-        let collected = gc::phase_one(&self.tables, epoch)?;
+        self.watch.at(Point::Boundary)?;
+        self.complete_earlier_events()?;
+        self.watch.at(Point::EarlierComplete)?;
+        let collected = gc::phase_one_watched(&self.tables, epoch, &*self.watch)?;
+        self.watch.at(Point::Collected)?;
         // Before the boundary is finished, whose cursor makes a first run look like a second one.
         let reprocessing = self
             .tables
@@ -179,15 +279,33 @@ impl ReferenceNode {
         })
     }
 
-    /// Does what comes after the hook: completes the epoch change and schedules phase 2.
+    /// Calls the hook: the one line that a node adds to its handler. It finds out by itself whether the
+    /// event is processed again, and it cannot fail the epoch.
+    pub async fn take_snapshot(&self, boundary: &Boundary) -> Outcome {
+        let boundary = EpochBoundary {
+            epoch: boundary.epoch,
+            event_id: boundary.event_id,
+            event_index: boundary.event_index,
+            catching_up: self.catching_up,
+        };
+        self.snapshots.on_epoch_boundary(boundary).await
+    }
+
+    /// Does what comes after the hook: executes the epoch change, whose finisher completes in the
+    /// background, and schedules phase 2 and the consistency check.
     ///
     /// # Errors
     ///
     /// If the tables fail.
     pub fn finish_boundary(&mut self, boundary: &Boundary) -> Result<(), NodeError> {
-        self.tables.advance_cursor(boundary.event_id, 1)?;
         self.next_event_index = boundary.next_event_index();
+        self.schedule(self.config.finisher_delay, Job::Finish(*boundary));
         self.schedule_phase_two();
+        self.schedule(self.config.consistency_check_delay, Job::ConsistencyCheck);
+        self.watch.at(Point::EpochChanged)?;
+        if self.config.finisher_delay == 0 {
+            self.finish_earlier_boundary()?;
+        }
         Ok(())
     }
 
@@ -216,10 +334,24 @@ impl ReferenceNode {
         self.next_event_index = event.index + 1;
         let count = self.behind.map_or(0, |(_, count)| count) + 1;
         self.behind = Some((event.id, count));
-        if count >= self.config.cursor_interval {
+        // The cursor moves over events in their order, so it waits for the finisher of a boundary.
+        if count >= self.config.cursor_interval && !self.later.awaits_finisher() {
             self.advance_cursor()
         } else {
             Ok(())
+        }
+    }
+
+    fn complete_earlier_events(&mut self) -> Result<(), NodeError> {
+        self.finish_earlier_boundary()?;
+        self.advance_cursor()
+    }
+
+    /// Runs the finisher of the boundary before, if it is still to come.
+    pub(crate) fn finish_earlier_boundary(&mut self) -> Result<(), NodeError> {
+        match self.later.take_finisher() {
+            Some(boundary) => self.run(Job::Finish(boundary)),
+            None => Ok(()),
         }
     }
 
@@ -230,21 +362,45 @@ impl ReferenceNode {
         }
     }
 
-    fn schedule_phase_two(&mut self) {
-        let due = self
-            .next_event_index
-            .saturating_add(self.config.phase_two_delay);
-        self.phase_two_due = Some(due);
+    fn schedule(&mut self, delay: u64, job: Job) {
+        let due = self.next_event_index.saturating_add(delay);
+        self.later.schedule(due, job);
     }
 
-    fn run_phase_two_if_due(&mut self) -> Result<(), NodeError> {
-        if self
-            .phase_two_due
-            .is_some_and(|due| self.next_event_index >= due)
-        {
-            self.phase_two_due = None;
-            gc::phase_two(&self.tables)?;
+    fn schedule_phase_two(&mut self) {
+        self.schedule(self.config.phase_two_delay, Job::PhaseTwo);
+    }
+
+    fn run_due_jobs(&mut self) -> Result<(), NodeError> {
+        while let Some(job) = self.later.take_due(self.next_event_index) {
+            self.run(job)?;
         }
         Ok(())
+    }
+
+    fn run(&mut self, job: Job) -> Result<(), NodeError> {
+        match job {
+            Job::Finish(boundary) => {
+                self.watch.at(Point::Finisher)?;
+                self.tables.advance_cursor(boundary.event_id, 1)?;
+                self.watch.at(Point::Finished)
+            }
+            Job::PhaseTwo => {
+                self.watch.at(Point::PhaseTwo)?;
+                gc::phase_two(&self.tables)?;
+                self.watch.at(Point::PhaseTwoDone)
+            }
+            Job::ConsistencyCheck => self.tables.count_rows().map(drop),
+        }
+    }
+}
+
+impl std::fmt::Debug for ReferenceNode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReferenceNode")
+            .field("database", &self.tables.path())
+            .field("config", &self.config)
+            .field("next_event_index", &self.next_event_index)
+            .finish_non_exhaustive()
     }
 }

@@ -52,6 +52,9 @@ impl Tables {
         let mut options = Options::default();
         options.create_if_missing(true);
         options.create_missing_column_families(true);
+        // Small databases that come and go by the thousand: threads and statistics would be most of it.
+        options.set_max_file_opening_threads(1);
+        options.set_stats_dump_period_sec(0);
         let families = families::descriptors(tuning, &failures);
         let db = DB::open_cf_descriptors(&options, path, families).map_err(|source| {
             NodeError::Database {

@@ -4,7 +4,7 @@ use reference_node::families::Tuning;
 use reference_node::{Handled, NodeConfig, ReferenceNode};
 use rocksdb::DBCompressionType;
 
-use crate::support::{aggregate, all_tables, dir, node, snapshot_tables, stream};
+use crate::support::{aggregate, all_tables, dir, handle, node, snapshot_tables, stream};
 
 /// A node that flushes and compacts all the time.
 fn busy() -> NodeConfig {
@@ -13,9 +13,11 @@ fn busy() -> NodeConfig {
             write_buffer_bytes: 64 << 10,
             auto_compaction: true,
             compression: DBCompressionType::Lz4,
+            block_bytes: 4 << 10,
         },
         phase_two_delay: 3,
         cursor_interval: 1,
+        ..NodeConfig::default()
     }
 }
 
@@ -27,8 +29,8 @@ fn rows_do_not_depend_on_when_a_node_flushes_and_compacts() {
         let mut busy = ReferenceNode::open(busy_dir.path(), busy()).expect("the node starts");
         let mut boundaries = 0;
         for event in &stream(seed, 6, 1500) {
-            let handled = quiet.handle(event).expect("a valid event");
-            busy.handle(event).expect("a valid event");
+            let handled = handle(&mut quiet, event).expect("a valid event");
+            handle(&mut busy, event).expect("a valid event");
             match event.index % 1000 {
                 311 => busy
                     .tables()
@@ -37,7 +39,7 @@ fn rows_do_not_depend_on_when_a_node_flushes_and_compacts() {
                 _ => Ok(()),
             }
             .expect("flush or compact");
-            if matches!(handled, Handled::Boundary(_)) {
+            if matches!(handled, Handled::Boundary(..)) {
                 boundaries += 1;
                 let rows = snapshot_tables(quiet.tables());
                 assert!(
@@ -63,7 +65,7 @@ fn every_row_of_a_database_can_be_merged() {
     let dir = dir();
     let mut node = node(dir.path());
     for event in &stream(11, 4, 2000) {
-        node.handle(event).expect("a valid event");
+        handle(&mut node, event).expect("a valid event");
     }
     let before = all_tables(node.tables());
     assert_eq!(node.tables().merge_failures().last(), None);
