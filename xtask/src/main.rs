@@ -34,6 +34,8 @@ enum Task {
     Test(tasks::test::Options),
     /// From a database to a verified snapshot, step by step, with what each step shows
     Demo(tasks::demo::Options),
+    /// Run clusters of nodes with everything going wrong that can, and compare what they write
+    Simulate(tasks::simulate::Options),
     /// Measure the whole job against the baseline and print one table
     Bench(tasks::bench::Options),
     /// Write the golden vectors of the current format version
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Task::Setup => tasks::setup::run(),
         Task::Test(options) => tasks::test::run(&options),
         Task::Demo(options) => tasks::demo::run(&options),
+        Task::Simulate(options) => tasks::simulate::run(&options),
         Task::Bench(options) => tasks::bench::run(&options),
         Task::RegenGolden { check, allow_break } => golden::run(check, allow_break),
     };

@@ -5,14 +5,16 @@
 use std::error::Error;
 use std::io::{ErrorKind, Write as _};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use node_hook::{DIRECTORY, Mode};
 use reference_node::bench_db::{BenchDb, BenchPlan, KeyOrder, make_bench_db};
+use reference_node::make::take_empty_dir;
 use reference_node::make_db::{DemoDb, DemoPlan, make_db};
-use reference_node::simulation::{self, Mutation, Run, Statistics};
+use reference_node::simulation::{self, BoundaryReport, Cluster, Mutation, Run, Statistics};
 use serde::Serialize;
 
 /// Seeds after which a simulation says how far it is.
@@ -39,6 +41,30 @@ enum Command {
     /// Run clusters of nodes with everything going wrong that can, and check that all nodes that take
     /// a snapshot take the same one
     Simulate(Simulate),
+    /// Run one such cluster and show what each node had at each boundary; its files stay
+    Cluster(ShowCluster),
+}
+
+#[derive(Debug, Args)]
+struct ShowCluster {
+    /// Directory to make, or an empty one (hidden files aside)
+    #[arg(long)]
+    dir: PathBuf,
+    /// Seed of everything
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Nodes
+    #[arg(long, default_value_t = 4)]
+    nodes: usize,
+    /// Epochs to live through
+    #[arg(long, default_value_t = 5)]
+    epochs: usize,
+    /// Events in each epoch
+    #[arg(long, default_value_t = 2000)]
+    events: usize,
+    /// Print what each node had as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -158,6 +184,22 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
             let made = make_bench_db(&args.dir, &plan)?;
             print(args.json, &made, || describe_bench(&made))
         }
+        Command::Cluster(args) => {
+            take_empty_dir(&args.dir)?;
+            let cluster = Cluster {
+                nodes: Some(args.nodes),
+                epochs: Some(args.epochs),
+                events: Some(args.events),
+                ..Cluster::new(args.seed)
+            };
+            let mut boundaries = Vec::new();
+            let counts = simulation::simulate(&cluster, &args.dir, |boundary| {
+                boundaries.push(boundary.clone());
+            })?;
+            print(args.json, &boundaries, || {
+                describe_cluster(&args.dir, &boundaries, &counts)
+            })
+        }
         Command::Simulate(args) => {
             let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
             let run = Run {
@@ -263,4 +305,61 @@ fn describe_simulation(run: &Run, counts: &Statistics) -> Vec<String> {
         );
     }
     lines
+}
+
+/// A table of digests, a line for each boundary and a column for each node.
+fn describe_cluster(dir: &Path, boundaries: &[BoundaryReport], counts: &Statistics) -> Vec<String> {
+    let Some(last) = boundaries.last() else {
+        return Vec::new();
+    };
+    let column = |text: String| format!("  {text:<20}");
+    let heads = (0..last.nodes.len()).map(|number| column(format!("node {number}")));
+    let modes = last.nodes.iter().map(|node| match node.mode {
+        Mode::Checkpoint => column("keeps checkpoints".to_owned()),
+        Mode::Snapshot => column("keeps snapshots".to_owned()),
+    });
+    let mut lines = vec![
+        format!("epoch{}", heads.collect::<String>()),
+        format!("     {}", modes.collect::<String>()),
+    ];
+    let mut remarks = Vec::new();
+    for BoundaryReport { epoch, nodes } in boundaries {
+        let digests = nodes.iter().enumerate().map(|(number, node)| {
+            if let Some(remark) = &node.remark {
+                remarks.push(format!(
+                    "node {number} at the boundary to epoch {epoch}: {remark}"
+                ));
+            }
+            column(node.digest.clone().unwrap_or_else(|| "none".to_owned()))
+        });
+        let digests: String = digests.collect();
+        lines.push(format!("{:>5}{digests}", epoch.0));
+    }
+    let crashes = last
+        .nodes
+        .iter()
+        .map(|node| column(count(node.crashes, "crash", "crashes")));
+    lines.push(format!("     {}", crashes.collect::<String>()));
+    lines.append(&mut remarks);
+    lines.push(format!(
+        "{} checkpoints and snapshots compared byte for byte, in both framings, with {} and {} on the way",
+        counts.artifacts_compared,
+        count(counts.crash_count(), "crash", "crashes"),
+        count(counts.fault_count(), "other fault", "other faults")
+    ));
+    for number in 0..last.nodes.len() {
+        let directory = dir.join(format!("node-{number}")).join(DIRECTORY);
+        lines.push(format!(
+            "node {number} keeps them in {}",
+            directory.display()
+        ));
+    }
+    lines
+        .iter()
+        .map(|line| line.trim_end().to_owned())
+        .collect()
+}
+
+fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }

@@ -73,7 +73,11 @@ pub(crate) fn at_least(what: &'static str, got: u64, least: u64) -> Result<(), M
 
 /// Makes `dir`, or takes it if it is empty. Hidden files are none of our business: whoever calls may
 /// mark the directory with one.
-pub(crate) fn take_empty_dir(dir: &Path) -> Result<(), MakeError> {
+///
+/// # Errors
+///
+/// If something is in it, or it cannot be made.
+pub fn take_empty_dir(dir: &Path) -> Result<(), MakeError> {
     fs::create_dir_all(dir).map_err(MakeError::io("make", dir))?;
     for entry in fs::read_dir(dir).map_err(MakeError::io("list", dir))? {
         let entry = entry.map_err(MakeError::io("list", dir))?;

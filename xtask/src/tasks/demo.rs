@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
@@ -72,6 +72,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     stage.inspect(&sealed)?;
     stage.second_opinion(&[&sealed, &counted])?;
     stage.damage(&sealed)?;
+    stage.cluster(options)?;
     stage.close(&made, &sealed, &counted);
     Ok(())
 }
@@ -197,13 +198,72 @@ impl Stage {
         Ok(())
     }
 
+    fn cluster(&self, options: &Options) -> Result<()> {
+        say::heading("7. A small cluster over several epochs, with crashes");
+        say::paragraph(
+            "Each node follows the same events in its own time: it flushes, compacts, collects garbage \
+             and crashes when it sees fit. At each boundary the hook takes a checkpoint or a snapshot. \
+             These are the digests that they come to:",
+        );
+        let (dir, nodes) = ("cluster", 4);
+        let cluster = self
+            .program("reference-node")
+            .args(["cluster", "--dir", dir, "--seed", &options.seed.to_string()])
+            .args(["--nodes", &nodes.to_string()]);
+        cluster.run_and_read()?;
+        let artifacts = self.artifacts(dir)?;
+        ensure!(
+            !artifacts.is_empty(),
+            "no node of the cluster has a checkpoint or snapshot"
+        );
+        say::paragraph("What the nodes have kept, looked at from outside:");
+        let (checkpoints, snapshots): (Vec<_>, Vec<_>) = artifacts
+            .into_iter()
+            .partition(|artifact| self.dir.join(artifact).is_dir());
+        for same in [checkpoints, snapshots] {
+            if !same.is_empty() {
+                self.blob_snapshot("digest").args(&same).run_and_read()?;
+            }
+        }
+        say::paragraph(
+            "A snapshot has the boundary's cursor in its header, and a checkpoint has no header, so \
+             compare like with like.",
+        );
+        Ok(())
+    }
+
+    /// The newest checkpoint or snapshot of each node of a cluster.
+    fn artifacts(&self, dir: &str) -> Result<Vec<PathBuf>> {
+        let mut found = Vec::new();
+        for node in names(&self.dir.join(dir))? {
+            let kept = PathBuf::from(dir).join(node).join("blob_info_snapshots");
+            let Ok(names) = names(&self.dir.join(&kept)) else {
+                continue;
+            };
+            let ours = |name: &&String| {
+                let checkpoint = name.strip_prefix("checkpoint_epoch_");
+                let snapshot = name.strip_prefix("snapshot_epoch_");
+                let snapshot = snapshot.and_then(|name| name.strip_suffix(".bin"));
+                let epoch = checkpoint.or(snapshot);
+                epoch.is_some_and(|epoch| {
+                    epoch
+                        .parse::<u32>()
+                        .is_ok_and(|number| number.to_string() == epoch)
+                })
+            };
+            found.extend(names.iter().filter(ours).map(|name| kept.join(name)));
+        }
+        Ok(found)
+    }
+
     fn close(&self, made: &Made, sealed: &Snapshot, counted: &Snapshot) {
         say::heading("What you saw");
         say::paragraph(
             "A node keeps what it knows about blobs in RocksDB. At an epoch boundary three of its \
              tables are the same on every honest node, so each of them writes the same bytes and \
              prints the same digest. You made such tables, wrote their snapshot in both framings, \
-             had two independent decoders verify it, and saw a damaged copy refused.",
+             had two independent decoders verify it, saw a damaged copy refused, and saw a cluster \
+             agree at every boundary, crashes or not.",
         );
         let dir = self.dir.display();
         for (what, file, digest) in [
@@ -254,6 +314,17 @@ fn agreed(outputs: &[&str]) -> Result<String> {
             found.join(", ")
         ),
     }
+}
+
+/// The names in a directory, sorted.
+fn names(dir: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir).with_context(|| format!("cannot list {}", dir.display()))? {
+        let name = entry?.file_name();
+        names.extend(name.to_str().map(ToOwned::to_owned));
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// An empty directory to work in; an old one is deleted only if this task made it.

@@ -4,5 +4,6 @@ pub(crate) mod bench;
 pub(crate) mod demo;
 pub(crate) mod second_opinion;
 pub(crate) mod setup;
+pub(crate) mod simulate;
 pub(crate) mod structure;
 pub(crate) mod test;

@@ -108,6 +108,11 @@ impl<'a> Member<'a> {
         self.comparer.digests.get(&epoch).map(String::as_str)
     }
 
+    /// What the node keeps of each boundary.
+    pub(crate) const fn mode(&self) -> Mode {
+        self.plan.config.blob_info_snapshot.mode
+    }
+
     /// What the hook answered at the last boundary.
     pub(crate) const fn last(&self) -> Option<(Epoch, Outcome)> {
         self.last
@@ -348,7 +353,7 @@ impl<'a> Member<'a> {
                 left: left(),
             });
         }
-        let mode = self.plan.config.blob_info_snapshot.mode;
+        let mode = self.mode();
         if mode == Mode::Snapshot && checkpoints > 0 {
             let problem = "the checkpoint is left although its snapshot is there";
             return Err(Finding::Leftovers {

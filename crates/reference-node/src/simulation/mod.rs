@@ -26,9 +26,10 @@ mod tree;
 
 use std::path::Path;
 
-use node_hook::Outcome;
+use node_hook::{Mode, Outcome, Step};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
 use snapshot_format::Epoch;
 use tokio::runtime;
 
@@ -38,6 +39,7 @@ pub use run::{Run, default_root, run};
 pub use stats::Statistics;
 
 use crate::event::EventKind;
+use crate::point::Point;
 use crate::workload::{FIRST_EPOCH, Workload};
 use member::{Member, Stream};
 use model::Model;
@@ -52,10 +54,24 @@ pub struct Cluster {
     pub nodes: Option<usize>,
     /// Number of epochs; by default the seed decides.
     pub epochs: Option<usize>,
+    /// Events of each epoch; by default the seed decides.
+    pub events: Option<usize>,
     /// Whether anything goes wrong.
     pub faults: bool,
+    /// Where all nodes but the first crash, each time they get there first in an epoch, instead of
+    /// where the seed decides.
+    pub crash_at: Option<CrashAt>,
     /// A deliberate mistake in every node.
     pub mutation: Option<Mutation>,
+}
+
+/// A place at which nodes crash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CrashAt {
+    /// A point of the node's own work.
+    Point(Point),
+    /// A step of the hook's work on disk.
+    Step(Step),
 }
 
 impl Cluster {
@@ -66,28 +82,32 @@ impl Cluster {
             seed,
             nodes: None,
             epochs: None,
+            events: None,
             faults: true,
+            crash_at: None,
             mutation: None,
         }
     }
 }
 
 /// What the nodes had at a boundary.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BoundaryReport {
     /// The epoch that began.
     pub epoch: Epoch,
-    /// For each node, the digest of its sealed snapshot and what the hook answered.
+    /// In the order of their numbers.
     pub nodes: Vec<NodeReport>,
 }
 
 /// What a node had at a boundary.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NodeReport {
-    /// The digest of the sealed snapshot with the boundary's cursor, if the node has one.
+    /// What it keeps of each boundary.
+    pub mode: Mode,
+    /// The digest of its sealed snapshot with the boundary's cursor, if there was one to look at.
     pub digest: Option<String>,
-    /// What the hook answered, unless the node crashed after that and has not been asked again.
-    pub outcome: Option<Outcome>,
+    /// Why there was none, or what else happened: nothing, if all went well.
+    pub remark: Option<String>,
     /// How often the node crashed so far.
     pub crashes: u64,
 }
@@ -116,7 +136,7 @@ pub fn simulate(
     let rig = fail(0, FIRST_EPOCH);
     let runtime = runtime::Builder::new_current_thread().enable_time().build();
     let runtime = runtime.map_err(|error| rig(error.into()))?;
-    let plan = ClusterPlan::new(seed, cluster.nodes, cluster.epochs, cluster.faults);
+    let plan = ClusterPlan::new(cluster);
     let mut members = Vec::new();
     for (number, node) in plan.nodes.into_iter().enumerate() {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -170,11 +190,16 @@ pub fn simulate(
 
 fn report(epoch: Epoch, members: &[Member<'_>]) -> BoundaryReport {
     let nodes = members.iter().map(|member| NodeReport {
+        mode: member.mode(),
         digest: member.digest(epoch).map(ToOwned::to_owned),
-        outcome: member
-            .last()
-            .filter(|(of, _)| *of == epoch)
-            .map(|(_, outcome)| outcome),
+        remark: match member.last() {
+            Some((of, Outcome::Skipped(reason))) if of == epoch => Some(reason.to_string()),
+            Some((of, Outcome::Failed(stage))) if of == epoch => Some(format!(
+                "failed in stage {}, by an injected fault",
+                stage.name()
+            )),
+            _ => None,
+        },
         crashes: member.stats.crash_count(),
     });
     BoundaryReport {

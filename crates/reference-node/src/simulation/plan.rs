@@ -9,6 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use rocksdb::DBCompressionType;
 
 use super::fault::{Effect, Fault, Loss, Trigger, Work};
+use super::{Cluster, CrashAt};
 use crate::families::Tuning;
 use crate::node::NodeConfig;
 use crate::point::Point;
@@ -78,26 +79,49 @@ pub(crate) const MIX: Mix = Mix {
 };
 
 impl ClusterPlan {
-    /// The plan of a seed. With `faults` off, nodes differ only in how they go about their work.
-    pub(crate) fn new(
-        seed: u64,
-        nodes: Option<usize>,
-        epochs: Option<usize>,
-        faults: bool,
-    ) -> Self {
+    /// The plan of a cluster. Without faults, nodes differ only in how they go about their work.
+    pub(crate) fn new(cluster: &Cluster) -> Self {
         // Another stream of random numbers than the events'.
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut rng = ChaCha8Rng::seed_from_u64(cluster.seed);
         rng.set_stream(1);
-        let epoch_count = epochs.unwrap_or_else(|| rng.random_range(2..=4));
-        let node_count = nodes.unwrap_or_else(|| rng.random_range(2..=4));
+        let epoch_count = cluster.epochs.unwrap_or_else(|| rng.random_range(2..=4));
+        let node_count = cluster.nodes.unwrap_or_else(|| rng.random_range(2..=4));
         let epochs: Vec<usize> = (0..epoch_count)
-            .map(|_| rng.random_range(20..=120))
+            .map(|_| {
+                let drawn = rng.random_range(20..=120);
+                cluster.events.unwrap_or(drawn)
+            })
             .collect();
-        let nodes = (0..node_count)
+        let mut nodes: Vec<NodePlan> = (0..node_count)
             // The first one has no mishaps.
-            .map(|number| NodePlan::new(&mut rng, &epochs, faults && number > 0))
+            .map(|number| NodePlan::new(&mut rng, &epochs, cluster.faults && number > 0))
             .collect();
+        if let Some(place) = cluster.crash_at {
+            Self::crash_at(&mut rng, place, &mut nodes);
+        }
         Self { epochs, nodes }
+    }
+
+    /// Replaces what goes wrong by a crash at one place, for nodes of both modes in turn.
+    fn crash_at(rng: &mut ChaCha8Rng, place: CrashAt, nodes: &mut [NodePlan]) {
+        let modes = [Mode::Checkpoint, Mode::Snapshot].into_iter().cycle();
+        for (node, mode) in nodes.iter_mut().skip(1).zip(modes) {
+            node.config.blob_info_snapshot.enabled = true;
+            node.config.blob_info_snapshot.mode = mode;
+            for epoch in &mut node.epochs {
+                let trigger = match place {
+                    CrashAt::Point(point) => Trigger::Point(point),
+                    CrashAt::Step(step) => Trigger::Step(step),
+                };
+                epoch.faults = vec![Fault {
+                    trigger,
+                    after: 0,
+                    effect: Effect::Crash(loss(rng)),
+                }];
+                epoch.catching_up = false;
+                epoch.hold = None;
+            }
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 mod bench_db;
 mod boundary;
 mod cli;
+mod cluster;
 mod events;
 mod make_db;
 mod recount;
