@@ -70,6 +70,12 @@ pub enum NodeError {
         #[from]
         source: node_hook::BuildError,
     },
+    /// The hook has to be awaited.
+    #[error("event {index} has to wait for the hook; handle it on a tokio runtime")]
+    Waits {
+        /// The event's index.
+        index: u64,
+    },
     /// A test stopped the node, as a crash would.
     #[error("stopped at {point:?}")]
     Stopped {

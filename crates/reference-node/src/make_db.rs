@@ -12,9 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use snapshot_format::{Epoch, PerTable, TransactionDigest};
 use snapshot_store::naming::{ArtifactKind, ArtifactName};
-use tokio::runtime::{self, Runtime};
 
-use crate::error::NodeError;
 use crate::event::{Event, EventKind};
 use crate::families::{self, SLIVERS_IN_BLOB_FILES, Tuning};
 use crate::make::{DATABASE, MakeError, Scratch, at_least, take_empty_dir};
@@ -97,7 +95,6 @@ pub fn make_db(dir: &Path, plan: &DemoPlan) -> Result<DemoDb, MakeError> {
 
 /// A node, the events it follows, and what has become of them.
 struct Life {
-    runtime: Runtime,
     node: ReferenceNode,
     workload: Workload,
     events: BTreeMap<&'static str, u64>,
@@ -106,11 +103,7 @@ struct Life {
 
 impl Life {
     fn begin(database: &Path, plan: &DemoPlan) -> Result<Self, MakeError> {
-        let mut runtime = runtime::Builder::new_current_thread();
         Ok(Self {
-            runtime: runtime
-                .build()
-                .map_err(MakeError::io("start a runtime for", database))?,
             node: ReferenceNode::open(database, config())?,
             workload: Workload::new(plan.seed, Mix::default()),
             events: EventKind::NAMES.into_iter().map(|name| (name, 0)).collect(),
@@ -148,7 +141,7 @@ impl Life {
         while self.workload.surviving_rows() < rows {
             let event = self.workload.next_event();
             self.count(&event);
-            self.handle(&event)?;
+            self.node.handle_now(&event)?;
         }
         Ok(())
     }
@@ -156,14 +149,10 @@ impl Life {
     fn pass_boundary(&mut self) -> Result<(), MakeError> {
         let event = self.workload.begin_epoch();
         self.count(&event);
-        if let Handled::Boundary(boundary, _) = self.handle(&event)? {
+        if let Handled::Boundary(boundary, _) = self.node.handle_now(&event)? {
             self.count_collected(&boundary);
         }
         Ok(())
-    }
-
-    fn handle(&mut self, event: &Event) -> Result<Handled, NodeError> {
-        self.runtime.block_on(self.node.handle(event))
     }
 
     fn flush(&self, keep_old_logs: bool) -> Result<(), MakeError> {

@@ -4,8 +4,11 @@
 //! things happen, which is the point of this crate: [`ReferenceNode::handle`] is where a node wires in
 //! the hook (`docs/lifecycle.md`).
 
+use std::future::Future as _;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use node_hook::{BlobInfoSnapshotConfig, EpochBoundary, NodeStore, Outcome, Probe, SnapshotHook};
 use prometheus::Registry;
@@ -238,6 +241,20 @@ impl ReferenceNode {
             Applied::Now => Handled::Applied,
             Applied::Before => Handled::Skipped,
         })
+    }
+
+    /// As [`handle`](Self::handle), without a runtime: for a node with blob info snapshots off, in which
+    /// nothing waits.
+    ///
+    /// # Errors
+    ///
+    /// As for [`handle`](Self::handle), and [`NodeError::Waits`] if they are on.
+    pub fn handle_now(&mut self, event: &Event) -> Result<Handled, NodeError> {
+        let handling = pin!(self.handle(event));
+        match handling.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(handled) => handled,
+            Poll::Pending => Err(NodeError::Waits { index: event.index }),
+        }
     }
 
     /// The handler of `EpochChangeStart`. The order is that of `docs/lifecycle.md`, "The boundary".

@@ -6,7 +6,7 @@ use reference_node::{Handled, NodeError};
 use snapshot_store::publish::PublishError;
 
 use crate::recount::{assert_aggregate_counts_the_objects, assert_nothing_ended};
-use crate::support::{all_tables, dir, handle, handle_all, node, stream, tables};
+use crate::support::{all_tables, dir, handle_all, node, stream, tables};
 
 #[test]
 fn after_each_boundary_nothing_has_ended_and_the_counts_are_right() {
@@ -16,7 +16,7 @@ fn after_each_boundary_nothing_has_ended_and_the_counts_are_right() {
         let dir = dir();
         let mut node = node(dir.path());
         for event in &stream(seed, 6, 1500) {
-            let Handled::Boundary(boundary, _) = handle(&mut node, event).expect("a valid event")
+            let Handled::Boundary(boundary, _) = node.handle_now(event).expect("a valid event")
             else {
                 continue;
             };

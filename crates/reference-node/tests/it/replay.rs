@@ -5,7 +5,7 @@ use reference_node::tables::Applied;
 use reference_node::{Handled, NodeError};
 
 use crate::support::{
-    aggregate, all_tables, dir, handle, handle_all, node, snapshot_tables, stream, tables,
+    aggregate, all_tables, dir, handle_all, node, snapshot_tables, stream, tables,
 };
 
 #[test]
@@ -40,7 +40,7 @@ fn an_event_left_out_is_an_error() {
     let events = stream(2, 1, 20);
     let mut node = node(dir.path());
     handle_all(&mut node, &events[..10]);
-    let error = handle(&mut node, &events[11]);
+    let error = node.handle_now(&events[11]);
     assert!(
         matches!(
             error,
@@ -112,7 +112,7 @@ fn an_unfinished_boundary_comes_again() {
 
     let mut second = node(dir.path());
     assert_eq!(second.next_event_index(), last.index);
-    let Handled::Boundary(again, _) = handle(&mut second, last).expect("a boundary") else {
+    let Handled::Boundary(again, _) = second.handle_now(last).expect("a boundary") else {
         panic!("the boundary was skipped");
     };
     assert_eq!((again.collected.objects, again.reprocessing), (0, false));

@@ -8,7 +8,7 @@ use reference_node::event::Event;
 use reference_node::families::Tuning;
 use reference_node::tables::Tables;
 use reference_node::workload::{Mix, Workload};
-use reference_node::{Handled, NodeConfig, NodeError, ReferenceNode};
+use reference_node::{Handled, NodeConfig, ReferenceNode};
 use snapshot_store::aggregate::{BlobInfo, BlobInfoV1, BlobInfoV2};
 use snapshot_store::schema::ColumnFamily;
 use tempfile::TempDir;
@@ -46,17 +46,11 @@ pub(crate) fn tables(path: &Path) -> Tables {
     Tables::open(path, Tuning::default()).expect("the tables open")
 }
 
-/// Lets the node handle an event. With blob info snapshots off, nothing in it waits.
-pub(crate) fn handle(node: &mut ReferenceNode, event: &Event) -> Result<Handled, NodeError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build();
-    runtime.expect("a runtime").block_on(node.handle(event))
-}
-
 /// Lets the node handle each event and returns how many it skipped.
 pub(crate) fn handle_all(node: &mut ReferenceNode, events: &[Event]) -> usize {
     let mut skipped = 0;
     for event in events {
-        let handled = handle(node, event).expect("a valid event");
+        let handled = node.handle_now(event).expect("a valid event");
         skipped += usize::from(handled == Handled::Skipped);
     }
     skipped

@@ -4,7 +4,7 @@ use reference_node::families::Tuning;
 use reference_node::{Handled, NodeConfig, ReferenceNode};
 use rocksdb::DBCompressionType;
 
-use crate::support::{aggregate, all_tables, dir, handle, node, snapshot_tables, stream};
+use crate::support::{aggregate, all_tables, dir, node, snapshot_tables, stream};
 
 /// A node that flushes and compacts all the time.
 fn busy() -> NodeConfig {
@@ -29,8 +29,8 @@ fn rows_do_not_depend_on_when_a_node_flushes_and_compacts() {
         let mut busy = ReferenceNode::open(busy_dir.path(), busy()).expect("the node starts");
         let mut boundaries = 0;
         for event in &stream(seed, 6, 1500) {
-            let handled = handle(&mut quiet, event).expect("a valid event");
-            handle(&mut busy, event).expect("a valid event");
+            let handled = quiet.handle_now(event).expect("a valid event");
+            busy.handle_now(event).expect("a valid event");
             match event.index % 1000 {
                 311 => busy
                     .tables()
@@ -65,7 +65,7 @@ fn every_row_of_a_database_can_be_merged() {
     let dir = dir();
     let mut node = node(dir.path());
     for event in &stream(11, 4, 2000) {
-        handle(&mut node, event).expect("a valid event");
+        node.handle_now(event).expect("a valid event");
     }
     let before = all_tables(node.tables());
     assert_eq!(node.tables().merge_failures().last(), None);
