@@ -29,6 +29,11 @@ const ARROWS: &[Member] = &[
         tests_may_use: &[],
     },
     Member {
+        name: "snapshot-tools",
+        may_use: &["snapshot-format"],
+        tests_may_use: &[],
+    },
+    Member {
         name: "node-hook",
         may_use: &["snapshot-format", "snapshot-store"],
         tests_may_use: &[],
@@ -40,7 +45,7 @@ const ARROWS: &[Member] = &[
     },
     Member {
         name: "snapshot-cli",
-        may_use: &["snapshot-format", "snapshot-store"],
+        may_use: &["snapshot-format", "snapshot-store", "snapshot-tools"],
         tests_may_use: &["reference-node"],
     },
     Member {
@@ -104,6 +109,12 @@ const WITHOUT: &[Without] = &[
         edges: "normal,build",
         names: &["tokio"],
         why: "it blocks, and leaves it to its caller where",
+    },
+    Without {
+        package: "snapshot-tools",
+        edges: "normal,build,dev",
+        names: &["rocksdb", "librocksdb-sys", "tokio"],
+        why: "it compares rows as they pass, wherever they come from",
     },
     Without {
         package: "snapshot-cli",
