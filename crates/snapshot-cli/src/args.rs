@@ -6,10 +6,11 @@
 use std::num::NonZeroUsize;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use snapshot_format::Table;
 use snapshot_store::create::CreateOptions;
 use snapshot_store::open::{OpenOptions, WalRecovery};
 
-use crate::cmd::{bench, create, digest, inspect, verify};
+use crate::cmd::{bench, compare, create, diff, digest, fingerprint, inspect, verify};
 use crate::exit::with_exit_codes;
 
 const HELP: &str = with_exit_codes!(
@@ -74,6 +75,15 @@ pub(crate) enum Command {
     /// Print the digests of snapshots and checkpoints, one line each, and compare them
     #[command(after_help = digest::HELP)]
     Digest(digest::DigestArgs),
+    /// Print a small document by which nodes find out where their snapshots differ
+    #[command(after_help = fingerprint::HELP)]
+    Fingerprint(fingerprint::FingerprintArgs),
+    /// Say which of several snapshots, checkpoints and fingerprints agree, and where the others differ
+    #[command(after_help = compare::HELP)]
+    Compare(compare::CompareArgs),
+    /// Show each row that differs between two snapshots or checkpoints, and what it probably means
+    #[command(after_help = diff::HELP)]
+    Diff(diff::DiffArgs),
     /// Measure creating, verifying, loading and compressing a snapshot of a database
     #[command(after_help = bench::HELP)]
     BenchBlobInfoSnapshot(bench::BenchArgs),
@@ -95,6 +105,30 @@ pub(crate) struct OpenArgs {
     /// Threads that read; by default one for each processor, at most 4. The bytes do not depend on it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MAX_THREADS))]
     pub(crate) threads: Option<u16>,
+}
+
+/// A table as the command line names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TableArg {
+    /// Blob objects that own their storage
+    #[value(name = "per_object_blob_info")]
+    Objects,
+    /// Blob objects whose storage belongs to a pool
+    #[value(name = "per_object_pooled_blob_info")]
+    Pooled,
+    /// Storage pools
+    #[value(name = "storage_pool_info")]
+    Pools,
+}
+
+impl From<TableArg> for Table {
+    fn from(table: TableArg) -> Self {
+        match table {
+            TableArg::Objects => Self::PerObjectBlobInfo,
+            TableArg::Pooled => Self::PerObjectPooledBlobInfo,
+            TableArg::Pools => Self::StoragePoolInfo,
+        }
+    }
 }
 
 /// What to do with a write-ahead log that does not read whole.

@@ -10,6 +10,7 @@ use snapshot_store::create::CreateError;
 use snapshot_store::load::LoadError;
 use snapshot_store::open::OpenError;
 use snapshot_store::{ReadError, VerifyError};
+use snapshot_tools::fingerprint::DocumentError;
 
 use crate::exit::Exit;
 
@@ -73,6 +74,34 @@ pub(crate) enum CliError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// What looks like a fingerprint is none.
+    #[error("{name}: {source}")]
+    Document {
+        /// The input.
+        name: String,
+        /// Why.
+        source: DocumentError,
+    },
+    /// What is read twice was not the same each time.
+    #[error("{name} changed while it was read ({what}); wait until nothing writes to it")]
+    Changed {
+        /// The input.
+        name: String,
+        /// What was different.
+        what: String,
+    },
+    /// Two inputs that can be read once have their tables in different orders.
+    #[error(
+        "one of the inputs is sealed and the other counted, so one has to be read twice: give one of \
+         them as a file"
+    )]
+    TwoStreams,
+    /// Two snapshots could not be walked over.
+    #[error("cannot compare row by row: {what}")]
+    Diff {
+        /// Why.
+        what: String,
     },
     /// The result cannot be printed.
     #[error("cannot write to standard output")]
@@ -161,7 +190,7 @@ impl CliError {
     /// What the process ends with.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Usage(_) => Exit::Usage,
+            Self::Usage(_) | Self::TwoStreams => Exit::Usage,
             _ => Exit::Unusable,
         }
     }
@@ -181,14 +210,19 @@ impl CliError {
     /// A word for programs.
     pub(crate) const fn kind(&self) -> &'static str {
         match self {
-            Self::Usage(_) => "usage",
+            Self::Usage(_) | Self::TwoStreams => "usage",
             Self::Open(_) => "database",
             Self::Create(error) => match **error {
                 CreateError::Scan { .. } | CreateError::Entry { .. } => "database",
                 _ => "output",
             },
             Self::ReadBack { .. } | Self::Stdout(_) => "output",
-            Self::Verify(_) | Self::Stdin { .. } | Self::NotWhole { .. } => "snapshot",
+            Self::Verify(_)
+            | Self::Stdin { .. }
+            | Self::NotWhole { .. }
+            | Self::Changed { .. }
+            | Self::Diff { .. } => "snapshot",
+            Self::Document { .. } => "fingerprint",
             Self::Load(_) | Self::NoScratch { .. } | Self::Scratch { .. } => "scratch",
         }
     }

@@ -10,9 +10,12 @@
 
 mod args;
 mod cmd;
+mod differences;
 mod error;
 mod exit;
+mod fingerprints;
 mod header;
+mod input;
 mod output;
 mod progress;
 mod report;

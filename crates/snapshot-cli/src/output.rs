@@ -55,6 +55,11 @@ impl Output {
         self.results_to_stderr = true;
     }
 
+    /// Whether JSON is asked for.
+    pub(crate) const fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// What shows the progress of a job.
     pub(crate) fn meter(&self) -> Meter {
         Meter::new(!self.quiet && io::stderr().is_terminal())
@@ -76,6 +81,22 @@ impl Output {
             map.insert("warnings".to_owned(), json!(self.warnings));
         }
         self.print(&value)
+    }
+
+    /// Prints one of many JSON objects on a line of its own, if JSON is asked for.
+    pub(crate) fn record(&mut self, record: &impl Serialize) -> Result<(), CliError> {
+        if self.json {
+            self.document(record)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Prints a document that is JSON whatever is asked for, on one line.
+    pub(crate) fn document(&mut self, document: &impl Serialize) -> Result<(), CliError> {
+        let text =
+            serde_json::to_string(document).map_err(|error| CliError::Stdout(error.into()))?;
+        self.print(&text)
     }
 
     /// Warns of something that makes the result less certain.

@@ -1,18 +1,18 @@
 //! Where a command reads a snapshot from: a file, standard input, or a database that is serialized
-//! while it is read. Commands that look at rows see the same events from all of them.
+//! while it is read. Commands that look at rows see the same events from all of them: see `input`.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use snapshot_format::{Decoder, Event, Header};
+use snapshot_format::{Event, Header};
 use snapshot_store::SnapshotSummary;
-use snapshot_store::create::create;
 use snapshot_store::open::Database;
 use snapshot_store::verify::{decode, decode_file};
 
 use crate::args::OpenArgs;
 use crate::error::{CliError, UsageError};
 use crate::header::HeaderArgs;
+use crate::input::Input;
 use crate::output::Output;
 use crate::progress::Unit;
 
@@ -112,10 +112,10 @@ impl Reader<'_> {
         source: &Source,
         out: &mut Output,
     ) -> Result<SnapshotSummary, CliError> {
-        match source {
-            Source::Database(path) => self.serialize(path, io::sink(), out),
-            _ => source.decode(out, |_| {}),
-        }
+        let mut input = self.open(source, out)?;
+        out.meter().during(input.what(), input.unit(), |progress| {
+            input.summarize(progress)
+        })
     }
 
     /// As [`Self::summarize`], handing each event to `on_event`.
@@ -125,30 +125,24 @@ impl Reader<'_> {
         out: &mut Output,
         on_event: impl FnMut(Event<'_>),
     ) -> Result<SnapshotSummary, CliError> {
-        match source {
-            Source::Database(path) => {
-                let decoding = DecodingWriter {
-                    decoder: Decoder::new(),
-                    on_event,
-                };
-                self.serialize(path, decoding, out)
-            }
-            _ => source.decode(out, on_event),
-        }
+        let mut input = self.open(source, out)?;
+        out.meter().during(input.what(), input.unit(), |progress| {
+            input.read(progress, on_event)
+        })
     }
 
-    fn serialize(
-        self,
-        path: &Path,
-        sink: impl Write,
-        out: &mut Output,
-    ) -> Result<SnapshotSummary, CliError> {
-        let header = self.header.resolve(path, out)?;
-        let database = open(path, self.open, out)?;
-        let options = self.open.create_options();
-        out.meter().during("serializing", Unit::Rows, |progress| {
-            create(&database, &header, sink, &options, progress).map_err(CliError::from)
-        })
+    /// Opens `source`, saying all that is to be said of it, so that it can be read without an [`Output`].
+    pub(crate) fn open(self, source: &Source, out: &mut Output) -> Result<Input, CliError> {
+        match source {
+            Source::Stdin => Ok(Input::stream(None, io::stdin())),
+            Source::File(path) => Ok(Input::file(path)),
+            Source::Database(path) => {
+                let header = self.header.resolve(path, out)?;
+                let database = open(path, self.open, out)?;
+                let options = self.open.create_options();
+                Ok(Input::database(database, header, options))
+            }
+        }
     }
 }
 
@@ -159,25 +153,6 @@ pub(crate) fn open(path: &Path, args: &OpenArgs, out: &mut Output) -> Result<Dat
         out.warn(format_args!("{}: {warning}", path.display()));
     }
     Ok(database)
-}
-
-/// Decodes a snapshot while it is written.
-struct DecodingWriter<F> {
-    decoder: Decoder,
-    on_event: F,
-}
-
-impl<F: FnMut(Event<'_>)> Write for DecodingWriter<F> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.decoder
-            .push(bytes, &mut self.on_event)
-            .map_err(io::Error::other)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// Refuses one chunk of several, unless the command line accepts it.

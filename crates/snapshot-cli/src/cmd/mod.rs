@@ -3,8 +3,11 @@
 //! None of them prints but through [`Output`].
 
 pub(crate) mod bench;
+pub(crate) mod compare;
 pub(crate) mod create;
+pub(crate) mod diff;
 pub(crate) mod digest;
+pub(crate) mod fingerprint;
 pub(crate) mod inspect;
 pub(crate) mod verify;
 
@@ -20,6 +23,9 @@ pub(crate) fn run(command: Command, out: &mut Output) -> Result<Exit, CliError> 
         Command::Verify(args) => verify::run(&args, out),
         Command::Inspect(args) => inspect::run(&args, out),
         Command::Digest(args) => digest::run(&args, out),
+        Command::Fingerprint(args) => fingerprint::run(&args, out),
+        Command::Compare(args) => compare::run(&args, out),
+        Command::Diff(args) => diff::run(&args, out),
         Command::BenchBlobInfoSnapshot(args) => bench::run(&args, out),
     }
 }

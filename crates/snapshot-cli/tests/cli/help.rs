@@ -2,11 +2,14 @@
 
 use crate::common::{blob_snapshot, run};
 
-const COMMANDS: [&str; 5] = [
+const COMMANDS: [&str; 8] = [
     "create",
     "verify",
     "inspect",
     "digest",
+    "fingerprint",
+    "compare",
+    "diff",
     "bench-blob-info-snapshot",
 ];
 

@@ -26,9 +26,11 @@ fn a_held_database_is_refused_with_its_holder() {
     let pid = format!("process {}", std::process::id());
     let outcome = create(&[]).refused(3, &["is in use", &pid, "--allow-live"]);
     assert_eq!(outcome.stdout, b"");
-    for command in ["digest", "inspect"] {
+    for command in ["digest", "inspect", "fingerprint"] {
         run(blob_snapshot().arg(command).arg(&path)).refused(3, &["is in use", &pid]);
     }
+
+    run(blob_snapshot().arg("diff").arg(&path).arg(&path)).refused(3, &["is in use", &pid]);
 
     let outcome = create(&["--allow-live"]).exits(0);
     assert!(outcome.stderr.contains("warning: "), "{}", outcome.stderr);

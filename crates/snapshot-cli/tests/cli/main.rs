@@ -6,10 +6,14 @@
 mod bench;
 mod bits;
 mod common;
+mod compare;
 mod create;
 mod database;
+mod diff;
 mod digest;
+mod divergence;
 mod file;
+mod fingerprint;
 mod help;
 mod inspect;
 mod interrupted;

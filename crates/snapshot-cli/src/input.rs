@@ -1,0 +1,300 @@
+//! An opened source: it can be read, often more than once, on any thread and without an `Output`.
+//!
+//! How it was named is for `source`. Nothing here prints.
+
+use std::fs::File;
+use std::io::{self, Cursor, Read, Write};
+use std::path::{Path, PathBuf};
+
+use snapshot_format::{
+    CountingSink, Decoder, Digest, Encoder, Event, Framing, Header, PerTable, Table,
+};
+use snapshot_store::create::{CreateOptions, create};
+use snapshot_store::open::Database;
+use snapshot_store::verify::{ReadError, VerifyError, decode, decode_file};
+use snapshot_store::{Progress, SnapshotSummary};
+use snapshot_tools::header::{Origin, reframed};
+use snapshot_tools::rows::passes;
+
+use crate::error::CliError;
+use crate::progress::Unit;
+
+/// Something that was opened to be read.
+pub(crate) struct Input {
+    medium: Medium,
+    framing: Framing,
+}
+
+enum Medium {
+    /// A file that can be read from its start again and again.
+    File(PathBuf),
+    /// Standard input, a pipe or the like: the path, if it has one, and what is yet to be read.
+    Stream(Option<PathBuf>, Box<dyn Read + Send>),
+    /// A database, and what the header says.
+    Database(Box<Database>, Header, CreateOptions),
+}
+
+impl Input {
+    /// The file at `path`. One that cannot be opened fails when it is read.
+    pub(crate) fn file(path: &Path) -> Self {
+        let is_stream = path
+            .metadata()
+            .is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
+        let Ok(file) = File::open(path) else {
+            return Self {
+                medium: Medium::File(path.to_path_buf()),
+                framing: Framing::Sealed,
+            };
+        };
+        if is_stream {
+            return Self::stream(Some(path.to_path_buf()), file);
+        }
+        Self {
+            framing: framing_of(&begin(file)),
+            medium: Medium::File(path.to_path_buf()),
+        }
+    }
+
+    /// What can be read once.
+    pub(crate) fn stream(path: Option<PathBuf>, mut reader: impl Read + Send + 'static) -> Self {
+        let begin = begin(&mut reader);
+        Self {
+            framing: framing_of(&begin),
+            medium: Medium::Stream(path, Box::new(Cursor::new(begin).chain(reader))),
+        }
+    }
+
+    /// A database, serialized with `header` when it is read.
+    pub(crate) fn database(database: Database, header: Header, options: CreateOptions) -> Self {
+        Self {
+            framing: header.framing(),
+            medium: Medium::Database(Box::new(database), header, options),
+        }
+    }
+
+    /// In which framing it is read.
+    pub(crate) const fn framing(&self) -> Framing {
+        self.framing
+    }
+
+    /// Whether it can be read once only.
+    pub(crate) const fn is_stream(&self) -> bool {
+        matches!(self.medium, Medium::Stream(..))
+    }
+
+    /// Whether its header was found, or made up by options.
+    pub(crate) const fn origin(&self) -> Origin {
+        match self.medium {
+            Medium::File(_) | Medium::Stream(..) => Origin::Found,
+            Medium::Database(..) => Origin::Assumed,
+        }
+    }
+
+    /// What reading it is called while it lasts.
+    pub(crate) const fn what(&self) -> &'static str {
+        match self.medium {
+            Medium::File(_) | Medium::Stream(..) => "reading",
+            Medium::Database(..) => "serializing",
+        }
+    }
+
+    /// What reading it counts.
+    pub(crate) const fn unit(&self) -> Unit {
+        match self.medium {
+            Medium::File(_) | Medium::Stream(..) => Unit::Bytes,
+            Medium::Database(..) => Unit::Rows,
+        }
+    }
+
+    /// Header, digest, size and counts.
+    pub(crate) fn summarize(&mut self, progress: &Progress) -> Result<SnapshotSummary, CliError> {
+        match &self.medium {
+            Medium::Database(database, header, options) => {
+                Ok(create(database, header, io::sink(), options, progress)?)
+            }
+            _ => self.read(progress, |_| {}),
+        }
+    }
+
+    /// As [`Self::summarize`], handing each event to `on_event`.
+    pub(crate) fn read(
+        &mut self,
+        progress: &Progress,
+        on_event: impl FnMut(Event<'_>),
+    ) -> Result<SnapshotSummary, CliError> {
+        match &mut self.medium {
+            Medium::File(path) => Ok(decode_file(path, progress, on_event)?),
+            Medium::Stream(path, reader) => {
+                decode(reader, progress, on_event).map_err(|source| stream_error(path, source))
+            }
+            Medium::Database(database, header, options) => {
+                let sink = DecodingWriter {
+                    decoder: Decoder::new(),
+                    on_event,
+                };
+                Ok(create(database, header, sink, options, progress)?)
+            }
+        }
+    }
+
+    /// The first bytes of what is no database, at most `limit`, to be read as something else than a snapshot.
+    pub(crate) fn bytes(self, limit: u64) -> Result<Vec<u8>, CliError> {
+        let mut bytes = Vec::new();
+        match self.medium {
+            Medium::File(path) => File::open(&path)
+                .and_then(|file| file.take(limit).read_to_end(&mut bytes))
+                .map_err(|source| VerifyError::Open { path, source }.into()),
+            Medium::Stream(path, reader) => reader
+                .take(limit)
+                .read_to_end(&mut bytes)
+                .map_err(|source| stream_error(&path, ReadError::Io { offset: 0, source })),
+            Medium::Database(..) => Ok(0),
+        }
+        .map(|_| bytes)
+    }
+
+    /// Whether it begins as a JSON object does, which no snapshot does.
+    pub(crate) fn is_json(&mut self) -> bool {
+        let begin = match &mut self.medium {
+            Medium::File(path) => File::open(path).map(begin).unwrap_or_default(),
+            Medium::Stream(_, reader) => {
+                let peeked = begin(&mut *reader);
+                let rest = std::mem::replace(reader, Box::new(io::empty()));
+                *reader = Box::new(Cursor::new(peeked.clone()).chain(rest));
+                peeked
+            }
+            Medium::Database(..) => Vec::new(),
+        };
+        begin.trim_ascii_start().starts_with(b"{")
+    }
+
+    /// The digest of the same content in the other framing: absent where its header cannot be told, or what
+    /// is read cannot be read again.
+    pub(crate) fn other_digest(
+        &mut self,
+        summary: &SnapshotSummary,
+        progress: &Progress,
+    ) -> Result<Option<Digest>, CliError> {
+        let Some(header) = reframed(&summary.header) else {
+            return Ok(None);
+        };
+        match &self.medium {
+            Medium::Stream(..) => Ok(None),
+            Medium::Database(database, _, options) => Ok(Some(
+                create(database, &header, io::sink(), options, progress)?.digest,
+            )),
+            Medium::File(_) => self.reencode(&header, summary, progress).map(Some),
+        }
+    }
+
+    /// Reads a file as often as it takes to have its tables in the order of `header`'s framing.
+    fn reencode(
+        &mut self,
+        header: &Header,
+        summary: &SnapshotSummary,
+        progress: &Progress,
+    ) -> Result<Digest, CliError> {
+        let sink = CountingSink::default();
+        let begun = match header {
+            Header::Sealed(header) => Encoder::sealed(sink, header),
+            Header::Counted(header) => Encoder::counted(sink, header, summary.counts),
+        };
+        let mut encoder = begun.map_err(|error| self.changed(&error))?;
+        for pass in passes(self.framing, header.framing()) {
+            if is_empty(&pass, &summary.counts) {
+                continue;
+            }
+            let mut result = Ok(());
+            let again = self.read(progress, |event| {
+                if let (Event::Entry(entry), Ok(())) = (event, &result)
+                    && pass.contains(&entry.table)
+                {
+                    result = encoder.entry(entry.table, entry.key.as_bytes(), entry.value);
+                }
+            })?;
+            result.map_err(|error| self.changed(&error))?;
+            self.require_same(summary, &again)?;
+        }
+        Ok(encoder
+            .finish()
+            .map_err(|error| self.changed(&error))?
+            .digest)
+    }
+
+    /// Refuses a file that is another one when it is read again.
+    pub(crate) fn require_same(
+        &self,
+        before: &SnapshotSummary,
+        again: &SnapshotSummary,
+    ) -> Result<(), CliError> {
+        if before == again {
+            return Ok(());
+        }
+        Err(self.changed(&"another digest"))
+    }
+
+    fn changed(&self, what: &dyn std::fmt::Display) -> CliError {
+        let name = match &self.medium {
+            Medium::File(path) | Medium::Stream(Some(path), _) => path.display().to_string(),
+            Medium::Stream(None, _) => "-".to_owned(),
+            Medium::Database(database, ..) => database.path().display().to_string(),
+        };
+        CliError::Changed {
+            name,
+            what: what.to_string(),
+        }
+    }
+}
+
+/// Whether none of `tables` has a row.
+fn is_empty(tables: &[Table], counts: &PerTable<u64>) -> bool {
+    tables.iter().all(|table| counts[*table] == 0)
+}
+
+/// The bytes that tell a framing, or fewer where there are no more or they cannot be read. What is wrong with
+/// them is said when they are read for good.
+fn begin(reader: impl Read) -> Vec<u8> {
+    let mut begin = Vec::new();
+    // What was read before an error is in the vector.
+    let _ = reader
+        .take(Framing::DETECTION_LEN as u64)
+        .read_to_end(&mut begin);
+    begin
+}
+
+fn framing_of(begin: &[u8]) -> Framing {
+    match begin.last() {
+        Some(byte) if begin.len() == Framing::DETECTION_LEN => Framing::from_byte_8(*byte),
+        _ => Framing::Sealed,
+    }
+}
+
+fn stream_error(path: &Option<PathBuf>, source: ReadError) -> CliError {
+    match path {
+        Some(path) => VerifyError::Read {
+            path: path.clone(),
+            source,
+        }
+        .into(),
+        None => CliError::Stdin { source },
+    }
+}
+
+/// Decodes a snapshot while it is written.
+struct DecodingWriter<F> {
+    decoder: Decoder,
+    on_event: F,
+}
+
+impl<F: FnMut(Event<'_>)> Write for DecodingWriter<F> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.decoder
+            .push(bytes, &mut self.on_event)
+            .map_err(io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
