@@ -97,11 +97,8 @@ pub(crate) fn run(args: &CompareArgs, out: &mut Output) -> Result<Exit, CliError
     for line in lines(&comparison, &inputs) {
         out.line(line)?;
     }
-    if !next.is_empty() {
-        out.line("next, take these on each side and compare them:")?;
-        for command in &next {
-            out.line(format_args!("  {command}"))?;
-        }
+    for line in advice(&next) {
+        out.line(line)?;
     }
     let agree = comparison.agree() && inputs.exit.is_none();
     let reports = inputs.prints.iter().zip(&inputs.names);
@@ -362,6 +359,24 @@ fn next(comparison: &Comparison, inputs: &Inputs) -> Vec<String> {
         }
     }
     commands
+}
+
+/// How the commands are presented.
+fn advice(commands: &[String]) -> Vec<String> {
+    let indented = |command: &String| format!("  {command}");
+    let (diffs, prints): (Vec<&String>, Vec<&String>) = commands
+        .iter()
+        .partition(|command| command.starts_with("blob-snapshot diff"));
+    let mut lines = Vec::new();
+    if !diffs.is_empty() {
+        lines.push("next:".to_owned());
+        lines.extend(diffs.into_iter().map(indented));
+    }
+    if !prints.is_empty() {
+        lines.push("next, on each side, then compare what they print:".to_owned());
+        lines.extend(prints.into_iter().map(indented));
+    }
+    lines
 }
 
 fn fingerprint(path: &str, table: Table, prefix: &str) -> String {

@@ -34,6 +34,11 @@ pub enum Cause {
         /// All rows that differ.
         rows: u64,
     },
+    /// No row of one is a row of the other.
+    NothingInCommon {
+        /// All rows that differ.
+        rows: u64,
+    },
     /// All rows agree.
     HeaderOnly {
         /// The fields that differ.
@@ -123,6 +128,7 @@ impl Cause {
         match self {
             Self::HeaderOnly { .. } | Self::DifferentCursors => 0,
             Self::DifferentEpochs { rows }
+            | Self::NothingInCommon { rows }
             | Self::GarbageNotCollected { rows, .. }
             | Self::TakenAfterBoundary { rows, .. }
             | Self::OtherEventOrder { rows }
@@ -157,6 +163,9 @@ impl DiffSummary {
             let header = (!fields.is_empty()).then_some(Cause::HeaderOnly { fields });
             return header.into_iter().collect();
         }
+        if self.has_nothing_in_common() {
+            return vec![Cause::NothingInCommon { rows }];
+        }
         let mut causes = Vec::new();
         if fields.contains(&"next event index") || fields.contains(&"event_id") {
             causes.push(Cause::DifferentCursors);
@@ -185,6 +194,17 @@ impl DiffSummary {
             });
         }
         causes
+    }
+
+    /// Whether both sides have rows enough, and none has a key that the other has too.
+    fn has_nothing_in_common(&self) -> bool {
+        Side::ALL.into_iter().all(|side| {
+            let tables = self.tables.iter();
+            let (rows, only) = tables.fold((0, 0), |(rows, only), (_, table)| {
+                (rows + table.rows[side], only + table.only[side])
+            });
+            rows >= SHORTEST_RUN && rows == only
+        })
     }
 
     fn garbage(&self, side: Side) -> Option<Cause> {
@@ -268,6 +288,10 @@ impl fmt::Display for Cause {
         match self {
             Self::DifferentEpochs { .. } => f.write_str(
                 "the epochs differ, so rows differ by nature; compare two snapshots of one epoch",
+            ),
+            Self::NothingInCommon { .. } => f.write_str(
+                "no key of one is a key of the other: they are of different networks, or one is not what \
+                 it is taken for",
             ),
             Self::HeaderOnly { fields } => write!(
                 f,

@@ -1,6 +1,8 @@
 //! Each cause that `diff` names, planted in rows as a node has them; and that nothing else is named.
 
-use snapshot_format::{Epoch, EventCursor, Header, ObjectId, SealedHeader, Table};
+use snapshot_format::{
+    Epoch, EventCursor, EventId, Header, ObjectId, SealedHeader, Table, TransactionDigest,
+};
 use snapshot_tools::diff::{Cause, Reading};
 use snapshot_tools::header::Origin;
 use snapshot_tools::side::{Side, Sides};
@@ -261,6 +263,19 @@ fn one_bit_is_flipped() {
     assert_eq!(damage(&|b| b.object(&key).deletable ^= true), one_bit);
     // An extension would have left its event.
     assert_eq!(damage(&|b| b.object(&key).end_epoch.0 ^= 1 << 20), one_bit);
+    // Another event would have an unlike digest; the next of the same transaction is another event.
+    let event = |b: &mut Tables, change: &dyn Fn(&mut EventId)| change(&mut b.object(&key).event);
+    let digest = |event: &mut EventId| {
+        let mut bytes = *event.tx_digest.as_bytes();
+        bytes[9] ^= 2;
+        event.tx_digest = TransactionDigest::new(bytes);
+    };
+    assert_eq!(damage(&|b| event(b, &digest)), one_bit);
+    let next = |event: &mut EventId| event.event_seq ^= 1;
+    assert_eq!(
+        damage(&|b| event(b, &next)),
+        Cause::OtherEventOrder { rows: 1 }
+    );
     let several = damage(&|b| b.object(&key).blob_id = snapshot_format::BlobId::ZERO);
     assert!(
         matches!(
@@ -273,6 +288,20 @@ fn one_bit_is_flipped() {
         ),
         "{several:?}"
     );
+}
+
+#[test]
+fn another_network_has_nothing_in_common() {
+    let (a, b) = (Tables::at_boundary(53, 400), Tables::at_boundary(54, 300));
+    let rows = 400 + 20 + 300 + 15;
+    assert_eq!(the_cause(&a, &b), Cause::NothingInCommon { rows });
+    // One row in common, and it is not that.
+    let mut c = b.clone();
+    c.objects
+        .extend(a.objects.first_key_value().map(|(key, row)| (*key, *row)));
+    let causes = reading(&a, &c).causes;
+    let nothing = |cause: &Cause| matches!(cause, Cause::NothingInCommon { .. });
+    assert!(!causes.iter().any(nothing), "{causes:?}");
 }
 
 #[test]
