@@ -9,6 +9,8 @@ use snapshot_format::{Epoch, Header, SealedHeader};
 use snapshot_store::publish::Replace;
 use snapshot_store::{CreateOptions, Database, OpenOptions, Progress, create_file, verify_file};
 
+use crate::steps::divergence;
+
 /// What a child does.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum Task {
@@ -30,6 +32,13 @@ pub enum Task {
     Verify {
         /// The file.
         snapshot: PathBuf,
+    },
+    /// Compares two snapshots row by row.
+    Diff {
+        /// A file.
+        a: PathBuf,
+        /// Another.
+        b: PathBuf,
     },
 }
 
@@ -59,6 +68,9 @@ pub fn run(task: &Task) -> Result<u64> {
         }
         Task::Verify { snapshot } => {
             verify_file(snapshot, &Progress::new())?;
+        }
+        Task::Diff { a, b } => {
+            divergence::differences(a, b)?;
         }
     }
     peak_kib()
@@ -93,6 +105,7 @@ pub fn peak_bytes(program: &Path, task: &Task) -> Result<u64> {
         Task::Open { db } => command.arg("open").arg(db),
         Task::Create { db, output } => command.arg("create").arg(db).arg(output),
         Task::Verify { snapshot } => command.arg("verify").arg(snapshot),
+        Task::Diff { a, b } => command.arg("diff").arg(a).arg(b),
     };
     let output = command.output().context("cannot run a child process")?;
     ensure!(

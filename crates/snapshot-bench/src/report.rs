@@ -19,6 +19,8 @@ pub enum Unit {
     GibPerSecond,
     /// MiB of memory: less is better.
     Mib,
+    /// KiB sent: less is better.
+    Kib,
     /// The dearest row by the cheapest, over all sizes: less is better.
     CostSpread,
 }
@@ -34,6 +36,7 @@ impl Unit {
             Self::TimesAsLong => format!("{value:.2}x"),
             Self::GibPerSecond => format!("{value:.2} GiB/s"),
             Self::Mib => format!("{value:.1} MiB"),
+            Self::Kib => format!("{value:.1} KiB"),
             Self::CostSpread => format!("{value:.3}x"),
         }
     }

@@ -36,6 +36,8 @@ fn every_row_is_in_the_table_and_in_the_json() {
         ("bulk load, verified, vs baseline", 1),
         ("peak memory of create", 2),
         ("peak memory of verify", 1),
+        ("digest exchange to locate a divergence", 1),
+        ("peak memory of diff", 1),
         ("growth of create, fsynced", 1),
         ("growth of create to /dev/null", 1),
         ("growth of verify", 1),

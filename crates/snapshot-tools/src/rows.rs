@@ -1,12 +1,14 @@
 //! Rows that are pulled one by one, and how the pushed events of a decoder become such.
 //!
-//! A decoder pushes; a merge of two snapshots pulls. [`channel`] joins them: one thread decodes into
+//! A decoder pushes; a merge of two snapshots pulls. [`channel`] and [`side_by_side`] join them: one thread decodes into
 //! batches, another takes rows out of them. Memory is bounded by a few batches of 128 KiB of values.
 
-use std::mem;
 use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::{mem, panic, thread};
 
 use snapshot_format::{Entry, Event, Framing, Header, ObjectId, Table};
+
+use crate::side::Sides;
 
 /// Bytes of values that fill a batch: large enough that handing it over costs nothing, small enough to
 /// stay in the cache.
@@ -199,6 +201,34 @@ impl Rows for RowReceiver {
             self.next += 1;
         }
     }
+}
+
+/// Lets `a` and `b` read a snapshot each, on threads of their own, while `compare` takes the rows. Returns what
+/// each of them returns. A reader that fails drops its sender; one whose rows nobody takes any more goes on.
+pub fn side_by_side<T: Send, R>(
+    a: impl FnOnce(RowSender) -> T + Send,
+    b: impl FnOnce(RowSender) -> T + Send,
+    compare: impl FnOnce(&mut RowReceiver, &mut RowReceiver) -> R,
+) -> (Sides<T>, R) {
+    thread::scope(|scope| {
+        let (to_a, mut from_a) = channel();
+        let (to_b, mut from_b) = channel();
+        let a = scope.spawn(move || a(to_a));
+        let b = scope.spawn(move || b(to_b));
+        let result = compare(&mut from_a, &mut from_b);
+        // A thread that waits to hand rows over would wait for ever.
+        drop((from_a, from_b));
+        let join = |reader: thread::ScopedJoinHandle<'_, T>| {
+            reader
+                .join()
+                .unwrap_or_else(|panic| panic::resume_unwind(panic))
+        };
+        let sides = Sides {
+            a: join(a),
+            b: join(b),
+        };
+        (sides, result)
+    })
 }
 
 /// In which passes over a snapshot framed as `own` its tables come in the order of `wanted`: each pass

@@ -1,6 +1,7 @@
 //! The steps of the table, one file each, and what they share.
 
 mod create;
+pub(crate) mod divergence;
 mod growth;
 mod load;
 mod memory;
@@ -33,18 +34,21 @@ pub enum Step {
     Load,
     /// Peak memory of create and verify.
     Memory,
+    /// Two snapshots that differ in one row: what finding it takes.
+    Divergence,
     /// Cost for each row as the number of rows grows.
     Growth,
 }
 
 impl Step {
     /// All that run unless told otherwise: growth takes its time.
-    pub const DEFAULT: [Self; 5] = [
+    pub const DEFAULT: [Self; 6] = [
         Self::Create,
         Self::Null,
         Self::Verify,
         Self::Load,
         Self::Memory,
+        Self::Divergence,
     ];
 }
 
@@ -76,7 +80,8 @@ impl Bench {
     pub fn run(&self, steps: &[Step], mut say: impl FnMut(&str)) -> Result<Vec<Row>> {
         let wants = |step| steps.contains(&step);
         let mut table = Vec::new();
-        if Step::DEFAULT.into_iter().any(wants) {
+        let on_database = [Step::Create, Step::Null, Step::Verify, Step::Load];
+        if on_database.into_iter().any(wants) {
             for (layout, name) in LAYOUTS {
                 say(&format!("making a database of {} rows ({name})", self.rows));
                 let scratch = self.dir.join("scratch");
@@ -108,6 +113,10 @@ impl Bench {
         if wants(Step::Memory) {
             say("peak memory");
             table.extend(self.memory()?);
+        }
+        if wants(Step::Divergence) {
+            say("finding a divergence");
+            table.extend(self.divergence()?);
         }
         if wants(Step::Growth) {
             table.extend(self.growth(&mut say)?);

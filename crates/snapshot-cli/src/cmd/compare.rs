@@ -313,7 +313,7 @@ const RANGES_SHOWN: usize = 8;
 fn place(table: &TableDifference) -> String {
     match &table.located {
         Located::Ranges { differing, .. } if differing.is_empty() => {
-            ", but all parts agree: their digests are cut to 8 bytes, and were made to agree; use diff"
+            ", but the short digests of all parts agree, by chance or because someone made them; use diff"
                 .to_owned()
         }
         Located::Ranges { differing, .. } => {

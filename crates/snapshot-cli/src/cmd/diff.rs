@@ -1,13 +1,12 @@
 //! `diff`: each row that differs between two snapshots, and what the differences probably mean.
 
 use std::path::PathBuf;
-use std::{panic, thread};
 
 use clap::Args;
 use snapshot_format::{Framing, Header, Table};
 use snapshot_store::{Progress, SnapshotSummary};
 use snapshot_tools::diff::{Collector, DiffError, DiffSummary, diff};
-use snapshot_tools::rows::{Interrupted, RowReceiver, RowSender, channel, passes};
+use snapshot_tools::rows::{Interrupted, RowReceiver, RowSender, passes, side_by_side};
 use snapshot_tools::side::{Side, Sides};
 
 use crate::args::{OpenArgs, TableArg};
@@ -59,7 +58,7 @@ pub(crate) struct DiffArgs {
 /// How the walk over both ended.
 struct Walk {
     /// What each side is, or why it could not be read.
-    sides: Sides<Option<Result<SnapshotSummary, CliError>>>,
+    sides: Sides<Result<SnapshotSummary, CliError>>,
     result: Result<DiffSummary, DiffError<Interrupted, CliError>>,
 }
 
@@ -126,12 +125,11 @@ fn walk(
     };
     let Sides { a, b } = inputs;
     let unwatched = Progress::new();
-    thread::scope(|scope| {
-        let (to_a, mut from_a) = channel();
-        let (to_b, mut from_b) = channel();
-        let reader_a = scope.spawn(|| feed(a, order, progress, to_a));
-        let reader_b = scope.spawn(|| feed(b, order, &unwatched, to_b));
-        let result = headers(&mut from_a, &mut from_b).and_then(|headers| {
+    let (sides, result) = side_by_side(
+        |rows| feed(a, order, progress, rows),
+        |rows| feed(b, order, &unwatched, rows),
+        |a, b| {
+            let headers = headers(a, b)?;
             for side in Side::ALL {
                 require_whole(&headers[side], &sources[side].name(), args.chunk)
                     .map_err(DiffError::Consumer)?;
@@ -144,26 +142,11 @@ fn walk(
             printer
                 .headers(&collector.header_differences(), out)
                 .map_err(DiffError::Consumer)?;
-            diff(&mut from_a, &mut from_b, order, &mut collector, |row| {
-                printer.row(row, out)
-            })?;
+            diff(a, b, order, &mut collector, |row| printer.row(row, out))?;
             Ok(collector.finish())
-        });
-        // A thread that waits to hand rows over would wait for ever.
-        drop((from_a, from_b));
-        let join = |reader: thread::ScopedJoinHandle<'_, _>| {
-            reader
-                .join()
-                .unwrap_or_else(|panic| panic::resume_unwind(panic))
-        };
-        Walk {
-            sides: Sides {
-                a: Some(join(reader_a)),
-                b: Some(join(reader_b)),
-            },
-            result,
-        }
-    })
+        },
+    );
+    Walk { sides, result }
 }
 
 fn headers(
@@ -208,7 +191,7 @@ fn finish(
 ) -> Result<Exit, CliError> {
     let mut unusable = Exit::Ok;
     let mut read = Vec::new();
-    for side in [walk.sides.a, walk.sides.b].into_iter().flatten() {
+    for side in [walk.sides.a, walk.sides.b] {
         match side {
             Ok(summary) => read.push(summary),
             Err(error) => {

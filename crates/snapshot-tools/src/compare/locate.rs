@@ -4,7 +4,7 @@ use serde::Serialize;
 use snapshot_format::{ObjectId, Record, Table};
 
 use crate::fields::{FieldChange, changes};
-use crate::fingerprint::{Fingerprint, Part, Prefix, RangePrint, RowPrint, SubRange};
+use crate::fingerprint::{Fingerprint, Part, Prefix, RangePrint, RowPrint, ShortDigest, SubRange};
 use crate::side::Sides;
 
 /// Where two tables differ. `a` is the first group, `b` the other.
@@ -22,7 +22,7 @@ pub enum Located {
     Ranges {
         /// The range that they are parts of.
         prefix: Prefix,
-        /// The ranges. (None are left only if digests that are cut to 8 bytes were made to agree.)
+        /// The ranges. (None are left if the digests of parts agree by chance, or were made to.)
         differing: Vec<RangeDifference>,
     },
     /// In the rows of these keys.
@@ -203,7 +203,7 @@ fn counted(prefix: Prefix, keys: &[RowPrint]) -> Vec<SubRange> {
             _ => parts.push(SubRange {
                 byte,
                 rows: 1,
-                digest: row.digest,
+                digest: ShortDigest([0; 4]),
             }),
         }
     }

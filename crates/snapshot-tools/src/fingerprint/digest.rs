@@ -8,9 +8,16 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RangeDigest(pub [u8; 32]);
 
-/// The first 8 bytes of the digest of a part of a range, for finding a difference that is known to be there.
+/// The first bytes of a digest, for finding a difference that is known to be there.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ShortDigest(pub [u8; 8]);
+pub struct ShortDigest<const LEN: usize>(pub [u8; LEN]);
+
+/// Of a part of a range. There are up to 256 in a range, so that each byte more would make an exchange a KiB
+/// longer; one in 2^32 differences does not show in its part.
+pub type PartDigest = ShortDigest<4>;
+
+/// Of a row.
+pub type RowDigest = ShortDigest<8>;
 
 impl fmt::Display for RangeDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -24,7 +31,7 @@ impl fmt::Debug for RangeDigest {
     }
 }
 
-impl fmt::Debug for ShortDigest {
+impl<const LEN: usize> fmt::Debug for ShortDigest<LEN> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex::encode(self.0))
     }

@@ -128,7 +128,7 @@ pub(super) enum Contradiction {
     Range(Table),
     #[error("{0}: exactly one of counts with digests, keys, and value describes a range")]
     Parts(Table),
-    #[error("{0}: there are 256 counts, and 8 bytes of digests for each that is not 0")]
+    #[error("{0}: there are 256 counts, and 4 bytes of digests for each that is not 0")]
     Counts(Table),
     #[error("{0}: the counts do not add up to the rows of the range")]
     Sum(Table),

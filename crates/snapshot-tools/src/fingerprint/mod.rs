@@ -9,7 +9,7 @@ mod document;
 mod prefix;
 mod tree;
 
-pub use digest::{RangeDigest, ShortDigest};
+pub use digest::{PartDigest, RangeDigest, RowDigest, ShortDigest};
 pub use document::{
     Digests, DocumentError, Fingerprint, InputKind, MAX_DOCUMENT, Part, RangePrint, TablePrint,
     VERSION,

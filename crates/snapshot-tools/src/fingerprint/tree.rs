@@ -6,7 +6,7 @@
 use blake3::Hasher;
 use snapshot_format::{Framing, ObjectId, PerTable, Table};
 
-use super::digest::{RangeDigest, ShortDigest};
+use super::digest::{PartDigest, RangeDigest, RowDigest, ShortDigest};
 use super::document::{Part, RangePrint, TablePrint};
 use super::prefix::Prefix;
 
@@ -34,7 +34,7 @@ pub struct SubRange {
     /// Rows.
     pub rows: u64,
     /// Their digest.
-    pub digest: ShortDigest,
+    pub digest: PartDigest,
 }
 
 /// A key and the digest of its row.
@@ -43,7 +43,7 @@ pub struct RowPrint {
     /// The key.
     pub key: ObjectId,
     /// The digest of key and value.
-    pub digest: ShortDigest,
+    pub digest: RowDigest,
 }
 
 /// Rows and digest of each table.
@@ -68,7 +68,7 @@ pub fn range<'a>(
 
 /// The digest of one row of `table`.
 #[must_use]
-pub fn row(table: Table, key: &ObjectId, value: &[u8]) -> ShortDigest {
+pub fn row(table: Table, key: &ObjectId, value: &[u8]) -> RowDigest {
     let mut hasher = Hasher::new_derive_key(ROW);
     hasher.update(&[tag(table)]);
     hasher.update(key.as_bytes());
@@ -108,8 +108,8 @@ fn put_row(bytes: &mut Vec<u8>, key: &ObjectId, value: &[u8]) {
     bytes.extend_from_slice(value);
 }
 
-fn short(hasher: &Hasher) -> ShortDigest {
-    let mut bytes = [0; 8];
+fn short<const LEN: usize>(hasher: &Hasher) -> ShortDigest<LEN> {
+    let mut bytes = [0; LEN];
     hasher.finalize_xof().fill(&mut bytes);
     ShortDigest(bytes)
 }

@@ -53,7 +53,7 @@ fn the_largest_document_is_small_too() {
         for count in counts.iter_mut() {
             *count = json!(390_625);
         }
-        range["digests"] = json!("A".repeat(256 * 8 * 4 / 3));
+        range["digests"] = json!("A".repeat(256 * 4 * 4 / 3 + 1));
     }
     assert!(
         value.to_string().len() < SMALL,

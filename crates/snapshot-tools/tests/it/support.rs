@@ -10,7 +10,7 @@ use snapshot_format::{
 use snapshot_tools::diff::{Collector, DiffSummary, RowDifference, diff};
 use snapshot_tools::fingerprint::{Digests, Fingerprint, Fingerprinter, Focus, InputKind};
 use snapshot_tools::header::Origin;
-use snapshot_tools::rows::{RowReceiver, channel, passes};
+use snapshot_tools::rows::{RowSender, passes, side_by_side};
 use snapshot_tools::side::Sides;
 
 /// The epoch that begins at the boundary.
@@ -237,23 +237,20 @@ pub(crate) fn differences_of(
     b: &[u8],
     origins: Sides<Origin>,
 ) -> (Vec<RowDifference>, DiffSummary) {
-    let order = Framing::from_byte_8(a[8]);
-    std::thread::scope(|scope| {
-        let mut rows = [a, b].map(|bytes| {
-            let (mut sender, receiver) = channel();
-            scope.spawn(move || {
-                for pass in passes(Framing::from_byte_8(bytes[8]), order) {
-                    let mut decoder = Decoder::new();
-                    decoder
-                        .push(bytes, |event| sender.event(&event, &pass))
-                        .expect("a sound snapshot");
-                    decoder.end().expect("a whole snapshot");
-                }
-                sender.finish();
-            });
-            receiver
-        });
-        let [a, b]: &mut [RowReceiver; 2] = &mut rows;
+    let order = framing(a);
+    let feed = |bytes| {
+        move |mut sender: RowSender| {
+            for pass in passes(framing(bytes), order) {
+                let mut decoder = Decoder::new();
+                decoder
+                    .push(bytes, |event| sender.event(&event, &pass))
+                    .expect("a sound snapshot");
+                decoder.end().expect("a whole snapshot");
+            }
+            sender.finish();
+        }
+    };
+    let (_, result) = side_by_side(feed(a), feed(b), |a, b| {
         let headers = Sides {
             a: (a.header().expect("a header"), origins.a),
             b: (b.header().expect("a header"), origins.b),
@@ -266,5 +263,10 @@ pub(crate) fn differences_of(
         })
         .expect("both can be read");
         (found, collector.finish())
-    })
+    });
+    result
+}
+
+fn framing(snapshot: &[u8]) -> Framing {
+    Framing::from_byte_8(snapshot[8])
 }

@@ -55,6 +55,7 @@ const ARROWS: &[Member] = &[
             "reference-node",
             "snapshot-format",
             "snapshot-store",
+            "snapshot-tools",
         ],
         tests_may_use: &[],
     },

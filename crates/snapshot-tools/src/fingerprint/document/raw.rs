@@ -212,7 +212,7 @@ fn range_print(table: Table, members: RangeMembers) -> Result<RangePrint, Contra
 
 fn sub_ranges(counts: &[u64], digests: &str) -> Option<Vec<SubRange>> {
     let bytes = URL_SAFE_NO_PAD.decode(digests).ok()?;
-    let (digests, rest) = bytes.as_chunks::<8>();
+    let (digests, rest) = bytes.as_chunks::<4>();
     let filled: Vec<(u8, u64)> = (0..=u8::MAX)
         .zip(counts.iter().copied())
         .filter(|(_, rows)| *rows > 0)
@@ -220,7 +220,7 @@ fn sub_ranges(counts: &[u64], digests: &str) -> Option<Vec<SubRange>> {
     if counts.len() != 256 || !rest.is_empty() || digests.len() != filled.len() {
         return None;
     }
-    let part = |((byte, rows), digest): ((u8, u64), &[u8; 8])| SubRange {
+    let part = |((byte, rows), digest): ((u8, u64), &[u8; 4])| SubRange {
         byte,
         rows,
         digest: ShortDigest(*digest),
