@@ -15,6 +15,7 @@
 
 #![warn(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic)]
 
+mod chunk;
 mod decode;
 mod digest;
 mod encode;
@@ -31,6 +32,7 @@ mod table;
 mod value;
 mod wire;
 
+pub use chunk::{ChunkError, ChunkSet};
 pub use decode::{Decoded, Decoder, Entry, Event, Status};
 pub use digest::Digest;
 pub use encode::{CountingSink, Encoded, Encoder, EntryBlock, Sink};

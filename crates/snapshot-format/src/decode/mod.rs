@@ -167,6 +167,22 @@ impl Decoder {
         }
     }
 
+    /// Bytes received so far.
+    #[must_use]
+    pub const fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// The digest of the bytes received so far, the trailer aside.
+    ///
+    /// A clone of a decoder goes on from where the decoder is, so a file can be read again in parts,
+    /// side by side. That the parts have the bytes of the first time shows where one ends and the next
+    /// begins: [`received`](Self::received) and this are equal.
+    #[must_use]
+    pub fn digest_so_far(&self) -> Digest {
+        self.digest.current()
+    }
+
     /// Ends the input.
     ///
     /// # Errors
