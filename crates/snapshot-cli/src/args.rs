@@ -10,7 +10,9 @@ use snapshot_format::Table;
 use snapshot_store::create::CreateOptions;
 use snapshot_store::open::{OpenOptions, WalRecovery};
 
-use crate::cmd::{bench, compare, create, diff, digest, fingerprint, inspect, verify};
+use crate::cmd::{
+    bench, check, compare, create, diff, digest, fingerprint, inspect, restore, verify,
+};
 use crate::exit::with_exit_codes;
 
 const HELP: &str = with_exit_codes!(
@@ -84,13 +86,19 @@ pub(crate) enum Command {
     /// Show each row that differs between two snapshots or checkpoints, and what it probably means
     #[command(after_help = diff::HELP)]
     Diff(diff::DiffArgs),
+    /// Make a node's tables from a snapshot: a new database, or the tables of a stopped node's
+    #[command(after_help = restore::HELP)]
+    Restore(restore::RestoreArgs),
+    /// Check that the tables of a database agree with each other
+    #[command(after_help = check::HELP)]
+    Check(check::CheckArgs),
     /// Measure creating, verifying, loading and compressing a snapshot of a database
     #[command(after_help = bench::HELP)]
     BenchBlobInfoSnapshot(bench::BenchArgs),
 }
 
 /// More threads than this are a slip of the finger, and the system may refuse to start them.
-const MAX_THREADS: i64 = 256;
+pub(crate) const MAX_THREADS: i64 = 256;
 
 /// How a database is opened and read.
 #[derive(Clone, Debug, Default, Args)]

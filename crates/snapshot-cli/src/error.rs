@@ -6,9 +6,10 @@ use std::io;
 use std::path::PathBuf;
 
 use snapshot_format::{Digest, Epoch, Framing, NotWhole};
+use snapshot_store::check::CheckError;
 use snapshot_store::create::CreateError;
-use snapshot_store::load::LoadError;
 use snapshot_store::open::OpenError;
+use snapshot_store::restore::RestoreError;
 use snapshot_store::{ReadError, VerifyError};
 use snapshot_tools::fingerprint::DocumentError;
 
@@ -54,9 +55,12 @@ pub(crate) enum CliError {
         /// Why.
         source: Box<ReadBackError>,
     },
-    /// A snapshot cannot be loaded into a database.
+    /// A snapshot cannot be restored to a database.
     #[error(transparent)]
-    Load(Box<LoadError>),
+    Restore(Box<RestoreError>),
+    /// A database cannot be checked.
+    #[error(transparent)]
+    Check(Box<CheckError>),
     /// No directory has room for temporary files.
     #[error("no directory has the {needed} bytes that the benchmark needs: {}", tried.join(", "))]
     NoScratch {
@@ -183,7 +187,8 @@ boxed_from!(
     Open(OpenError),
     Create(CreateError),
     Verify(VerifyError),
-    Load(LoadError)
+    Restore(RestoreError),
+    Check(CheckError)
 );
 
 impl CliError {
@@ -191,6 +196,7 @@ impl CliError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) | Self::TwoStreams => Exit::Usage,
+            Self::Restore(error) if error.is_verdict() => Exit::No,
             _ => Exit::Unusable,
         }
     }
@@ -208,10 +214,12 @@ impl CliError {
     }
 
     /// A word for programs.
-    pub(crate) const fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Usage(_) | Self::TwoStreams => "usage",
-            Self::Open(_) => "database",
+            Self::Open(_) | Self::Check(_) => "database",
+            Self::Restore(error) if error.is_verdict() => "snapshot",
+            Self::Restore(_) => "restore",
             Self::Create(error) => match **error {
                 CreateError::Scan { .. } | CreateError::Entry { .. } => "database",
                 _ => "output",
@@ -223,7 +231,7 @@ impl CliError {
             | Self::Changed { .. }
             | Self::Diff { .. } => "snapshot",
             Self::Document { .. } => "fingerprint",
-            Self::Load(_) | Self::NoScratch { .. } | Self::Scratch { .. } => "scratch",
+            Self::NoScratch { .. } | Self::Scratch { .. } => "scratch",
         }
     }
 

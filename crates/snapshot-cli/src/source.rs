@@ -4,9 +4,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use snapshot_format::{Event, Header};
+use snapshot_format::{Event, Header, Table};
 use snapshot_store::SnapshotSummary;
 use snapshot_store::open::Database;
+use snapshot_store::schema::ColumnFamily;
 use snapshot_store::verify::{decode, decode_file};
 
 use crate::args::OpenArgs;
@@ -146,9 +147,19 @@ impl Reader<'_> {
     }
 }
 
-/// Opens a database, and passes on what its user should be told.
+/// Opens a database's snapshot tables, and passes on what its user should be told.
 pub(crate) fn open(path: &Path, args: &OpenArgs, out: &mut Output) -> Result<Database, CliError> {
-    let database = Database::open(path, &args.open_options())?;
+    open_families(path, &Table::ALL.map(ColumnFamily::from), args, out)
+}
+
+/// As [`open`], for the column families given.
+pub(crate) fn open_families(
+    path: &Path,
+    families: &[ColumnFamily],
+    args: &OpenArgs,
+    out: &mut Output,
+) -> Result<Database, CliError> {
+    let database = Database::open_column_families(path, families, &args.open_options())?;
     for warning in database.warnings() {
         out.warn(format_args!("{}: {warning}", path.display()));
     }

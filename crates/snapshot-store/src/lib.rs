@@ -3,9 +3,11 @@
 //! This crate knows the tables (`docs/tables.md`) and no byte of the framings, which belong to
 //! [`snapshot_format`]. One row's way from a database to a file: [`open`] refuses what is not whole,
 //! `scan` reads a consistent view, [`mod@create`] lets threads fill blocks and one writer join them,
-//! [`publish`] makes the file appear whole or not at all. The way back begins with [`verify`].
+//! [`publish`] makes the file appear whole or not at all. The way back begins with [`verify`], goes on
+//! with [`mod@restore`], and [`mod@check`] says whether the tables of a database agree.
 
 pub mod aggregate;
+pub mod check;
 pub mod create;
 pub mod cursor;
 pub mod load;
@@ -17,6 +19,7 @@ pub mod open;
 mod plan;
 pub mod progress;
 pub mod publish;
+pub mod restore;
 mod scan;
 pub mod schema;
 pub mod space;

@@ -12,6 +12,7 @@ use snapshot_format::{PerTable, Table};
 
 use crate::lock::{self, LockState};
 use crate::merge::MergeFailures;
+use crate::restore::marker;
 use crate::schema::{self, ColumnFamily};
 use crate::wal::{self, TableFiles};
 
@@ -90,21 +91,13 @@ impl Database {
         options: &OpenOptions,
     ) -> Result<Self, OpenError> {
         require_database(path)?;
-        let mut warnings = Vec::new();
-        if let LockState::Held { pid } = lock::holder(path)? {
-            if !options.allow_live {
-                return Err(OpenError::InUse {
-                    path: path.to_path_buf(),
-                    pid,
-                });
-            }
-            warnings.push(OpenWarning::Live { pid });
+        if let Some(unfinished) = marker::find(path) {
+            return Err(OpenError::Unfinished {
+                path: path.to_path_buf(),
+                digest: unfinished.digest,
+            });
         }
-        warnings.extend(verify_logs(
-            path,
-            options.wal_recovery,
-            !warnings.is_empty(),
-        )?);
+        let warnings = examine(path, options)?;
         require_column_families(path, column_families)?;
 
         let failures = MergeFailures::new();
@@ -132,6 +125,21 @@ impl Database {
             failures,
             warnings,
         })
+    }
+
+    /// The tables of a database that is open for writing, to be read back.
+    pub(crate) const fn over(db: DB, path: PathBuf, failures: MergeFailures) -> Self {
+        Self {
+            db,
+            path,
+            failures,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Gives back what [`over`](Self::over) took.
+    pub(crate) fn into_rocksdb(self) -> DB {
+        self.db
     }
 
     /// The database's directory.
@@ -171,6 +179,26 @@ impl Database {
             .and_then(|handle| self.db.property_int_value_cf(handle, name).ok().flatten())
             .unwrap_or(0)
     }
+}
+
+/// Refuses what is no database, in use, or not whole, and tells what its user should know.
+///
+/// An unfinished restore is none of its business.
+pub(crate) fn examine(path: &Path, options: &OpenOptions) -> Result<Vec<OpenWarning>, OpenError> {
+    require_database(path)?;
+    let mut warnings = Vec::new();
+    if let LockState::Held { pid } = lock::holder(path)? {
+        if !options.allow_live {
+            return Err(OpenError::InUse {
+                path: path.to_path_buf(),
+                pid,
+            });
+        }
+        warnings.push(OpenWarning::Live { pid });
+    }
+    let live = !warnings.is_empty();
+    warnings.extend(verify_logs(path, options.wal_recovery, live)?);
+    Ok(warnings)
 }
 
 fn database_options(wal_recovery: WalRecovery) -> Options {
@@ -252,6 +280,12 @@ fn require_column_families(path: &Path, wanted: &[ColumnFamily]) -> Result<(), O
         path: path.to_path_buf(),
         source,
     })?;
+    if present.iter().any(|name| name == marker::GUARD) {
+        return Err(OpenError::Unfinished {
+            path: path.to_path_buf(),
+            digest: None,
+        });
+    }
     let missing: Vec<&'static str> = wanted
         .iter()
         .map(|family| family.name())

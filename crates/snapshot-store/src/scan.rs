@@ -1,7 +1,7 @@
 //! The consistent, ordered scan of a key range of a table.
 
 use rocksdb::{DBRawIteratorWithThreadMode, ReadOptions};
-use snapshot_format::{ObjectId, Table};
+use snapshot_format::ObjectId;
 
 use crate::merge::MergeFailure;
 use crate::open::Database;
@@ -16,13 +16,13 @@ pub enum ScanError {
     #[error("table {table} was not opened")]
     NotOpened {
         /// The table.
-        table: Table,
+        table: ColumnFamily,
     },
     /// The operands of a row do not make a value.
     #[error("cannot merge the row {failure}; the database is damaged, or newer software wrote it")]
     Merge {
         /// The table.
-        table: Table,
+        table: ColumnFamily,
         /// The row's key and the cause.
         failure: Box<MergeFailure>,
     },
@@ -36,7 +36,7 @@ pub enum ScanError {
     )]
     RocksDb {
         /// The table.
-        table: Table,
+        table: ColumnFamily,
         /// The last key that was read before.
         after: Option<ObjectId>,
         /// Why.
@@ -69,7 +69,7 @@ pub(crate) type Row<'a> = (&'a [u8], &'a [u8]);
 /// A cursor over the rows of a key range. All cursors of a [`Database`] see the same rows.
 pub(crate) struct RangeScan<'a> {
     database: &'a Database,
-    table: Table,
+    table: ColumnFamily,
     iterator: DBRawIteratorWithThreadMode<'a, rocksdb::DB>,
     started: bool,
 }
@@ -82,7 +82,7 @@ impl<'a> RangeScan<'a> {
     /// If the table's column family was not opened.
     pub(crate) fn new(
         database: &'a Database,
-        table: Table,
+        table: ColumnFamily,
         range: &KeyRange,
     ) -> Result<Self, ScanError> {
         let mut options = ReadOptions::default();
@@ -97,7 +97,7 @@ impl<'a> RangeScan<'a> {
             options.set_iterate_upper_bound(upper);
         }
         let handle = database
-            .handle(table.into())
+            .handle(table)
             .ok_or(ScanError::NotOpened { table })?;
         let iterator = database.rocksdb().raw_iterator_cf_opt(handle, options);
         Ok(Self {
@@ -132,20 +132,40 @@ impl<'a> RangeScan<'a> {
     fn end(
         iterator: &DBRawIteratorWithThreadMode<'a, rocksdb::DB>,
         database: &Database,
-        table: Table,
+        table: ColumnFamily,
     ) -> Result<(), ScanError> {
-        iterator.status().map_err(|source| {
-            match database.merge_failures().last_in(ColumnFamily::from(table)) {
-                Some(failure) => ScanError::Merge {
-                    table,
-                    failure: Box::new(failure),
-                },
-                None => ScanError::RocksDb {
-                    table,
-                    after: None,
-                    source,
-                },
-            }
-        })
+        iterator
+            .status()
+            .map_err(|source| unreadable(database, table, source))
+    }
+}
+
+/// The value of one row, wherever no cursor is.
+pub(crate) fn get(
+    database: &Database,
+    table: ColumnFamily,
+    key: &[u8],
+) -> Result<Option<Vec<u8>>, ScanError> {
+    let handle = database
+        .handle(table)
+        .ok_or(ScanError::NotOpened { table })?;
+    database
+        .rocksdb()
+        .get_cf(handle, key)
+        .map_err(|source| unreadable(database, table, source))
+}
+
+/// What RocksDB's error means.
+fn unreadable(database: &Database, table: ColumnFamily, source: rocksdb::Error) -> ScanError {
+    match database.merge_failures().last_in(table) {
+        Some(failure) => ScanError::Merge {
+            table,
+            failure: Box::new(failure),
+        },
+        None => ScanError::RocksDb {
+            table,
+            after: None,
+            source,
+        },
     }
 }

@@ -90,26 +90,67 @@ impl VerifyError {
 pub fn decode(
     mut reader: impl Read,
     progress: &Progress,
-    mut on_event: impl FnMut(Event<'_>),
+    on_event: impl FnMut(Event<'_>),
 ) -> Result<SnapshotSummary, ReadError> {
     let mut decoder = Decoder::new();
-    let mut buffer = vec![0; READ_BUFFER + READ_ALIGNMENT];
-    let start = buffer.as_ptr().align_offset(READ_ALIGNMENT);
-    let buffer = buffer
-        .get_mut(start.min(READ_ALIGNMENT)..)
-        .expect("the buffer is longer than its alignment");
-    let mut offset = 0;
-    loop {
-        let read = match reader.read(buffer) {
-            Ok(0) => return Ok(decoder.end()?.into()),
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(source) => return Err(ReadError::Io { offset, source }),
-        };
-        let bytes = buffer.get(..read).unwrap_or_default();
-        let (Status::NeedMore | Status::Complete) = decoder.push(bytes, &mut on_event)?;
-        offset += read as u64;
-        progress.advance(read as u64);
+    let mut buffer = ReadBuffer::new();
+    buffer.feed(&mut reader, &mut decoder, u64::MAX, progress, on_event)?;
+    Ok(decoder.end()?.into())
+}
+
+/// What readers of snapshots read into.
+pub(crate) struct ReadBuffer {
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+impl ReadBuffer {
+    pub(crate) fn new() -> Self {
+        let bytes = vec![0; READ_BUFFER + READ_ALIGNMENT];
+        let start = bytes.as_ptr().align_offset(READ_ALIGNMENT);
+        Self {
+            start: start.min(READ_ALIGNMENT),
+            bytes,
+        }
+    }
+
+    /// Feeds `decoder` from `reader` until that ends, or `limit` bytes are read, and returns how many
+    /// were.
+    ///
+    /// # Errors
+    ///
+    /// If `reader` fails, or its bytes are not those of a snapshot.
+    pub(crate) fn feed(
+        &mut self,
+        reader: &mut impl Read,
+        decoder: &mut Decoder,
+        limit: u64,
+        progress: &Progress,
+        mut on_event: impl FnMut(Event<'_>),
+    ) -> Result<u64, ReadError> {
+        let buffer = self
+            .bytes
+            .get_mut(self.start..)
+            .expect("the buffer is longer than its alignment");
+        let mut fed = 0;
+        while fed < limit {
+            let wanted = usize::try_from(limit - fed).map_or(buffer.len(), |n| n.min(buffer.len()));
+            let (space, _) = buffer.split_at_mut(wanted);
+            let read = match reader.read(space) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(source) => {
+                    let offset = decoder.received();
+                    return Err(ReadError::Io { offset, source });
+                }
+            };
+            let bytes = space.get(..read).unwrap_or_default();
+            let (Status::NeedMore | Status::Complete) = decoder.push(bytes, &mut on_event)?;
+            fed += read as u64;
+            progress.advance(read as u64);
+        }
+        Ok(fed)
     }
 }
 
@@ -132,6 +173,16 @@ pub fn decode_file(
     progress: &Progress,
     on_event: impl FnMut(Event<'_>),
 ) -> Result<SnapshotSummary, VerifyError> {
+    let (file, length) = open_file(path)?;
+    progress.begin(length);
+    decode(file, progress, on_event).map_err(|source| VerifyError::Read {
+        path: path.to_path_buf(),
+        source,
+    })
+}
+
+/// Opens a snapshot file, and tells its length in bytes.
+pub(crate) fn open_file(path: &Path) -> Result<(File, u64), VerifyError> {
     let open_error = |source| VerifyError::Open {
         path: path.to_path_buf(),
         source,
@@ -143,9 +194,5 @@ pub fn decode_file(
             path: path.to_path_buf(),
         });
     }
-    progress.begin(metadata.len());
-    decode(file, progress, on_event).map_err(|source| VerifyError::Read {
-        path: path.to_path_buf(),
-        source,
-    })
+    Ok((file, metadata.len()))
 }

@@ -8,7 +8,8 @@ use snapshot_format::{
     ChunkPosition, Decoder, Encoder, Epoch, Event, Header, ObjectId, SealedHeader, StoragePoolInfo,
     StoragePoolInfoV1, Table,
 };
-use snapshot_store::load::{LoadError, bulk_load};
+use snapshot_store::load::bulk_load;
+use snapshot_store::restore::RestoreError;
 use snapshot_store::{CreateOptions, Database, OpenOptions, Progress, VerifyError, create};
 
 fn fixture(name: &str) -> PathBuf {
@@ -46,13 +47,9 @@ fn what_is_loaded_gives_the_same_snapshot() {
     for name in ["sealed.bin", "counted.bin"] {
         let dir = tempfile::tempdir().expect("a directory");
         let db = dir.path().join("db");
-        let progress = Progress::new();
-        let loaded = bulk_load(&fixture(name), &db, &progress).expect("a sound snapshot");
+        let loaded = bulk_load(&fixture(name), &db, &Progress::new()).expect("a sound snapshot");
         let bytes = fs::read(fixture(name)).expect("a fixture");
-        assert_eq!(
-            (progress.done(), loaded.snapshot.size),
-            (bytes.len() as u64, progress.total())
-        );
+        assert_eq!(loaded.snapshot.size, bytes.len() as u64);
         assert_eq!(loaded.files.total(), 3);
         assert!(Table::ALL.iter().all(|table| loaded.bytes[*table] > 0));
         assert!(snapshot_of(&db, &loaded.snapshot.header) == bytes, "{name}");
@@ -124,8 +121,13 @@ fn empty_tables_have_no_files_and_large_ones_have_several() {
 
     let db = dir.path().join("db");
     let loaded = bulk_load(&path, &db, &Progress::new()).expect("a sound snapshot");
-    assert_eq!(loaded.files.storage_pool_info, 2);
-    assert_eq!((loaded.files.total(), sst_files(&db)), (2, 2));
+    // At least: parts are shorter with more processors.
+    let files = loaded.files.storage_pool_info;
+    assert!(files >= 3, "{files} files");
+    assert_eq!(
+        (loaded.files.total(), sst_files(&db) as u64),
+        (files, files)
+    );
     assert!(snapshot_of(&db, &Header::Sealed(header)) == bytes);
 }
 
@@ -135,7 +137,7 @@ fn an_existing_directory_is_refused_and_left_alone() {
     fs::write(dir.path().join("mine"), "mine").expect("write");
     let refused = bulk_load(&fixture("sealed.bin"), dir.path(), &Progress::new());
     assert!(
-        matches!(refused, Err(LoadError::Exists { .. })),
+        matches!(refused, Err(RestoreError::Refused { .. })),
         "{refused:?}"
     );
     assert_eq!(fs::read_dir(dir.path()).expect("a directory").count(), 1);
@@ -152,7 +154,10 @@ fn nothing_is_left_of_a_snapshot_that_is_refused() {
         fs::write(&path, bytes).expect("write");
         let refused = bulk_load(&path, &db, &Progress::new());
         assert!(
-            matches!(refused, Err(LoadError::Snapshot(VerifyError::Read { .. }))),
+            matches!(
+                refused,
+                Err(RestoreError::Snapshot(VerifyError::Read { .. }))
+            ),
             "{refused:?}"
         );
         assert!(!db.exists());
@@ -172,7 +177,7 @@ fn nothing_is_left_of_a_snapshot_that_is_refused() {
     fs::write(&path, encoder.finish().expect("a chunk").sink).expect("write");
     let refused = bulk_load(&path, &db, &Progress::new());
     assert!(
-        matches!(refused, Err(LoadError::NotWhole { .. })),
+        matches!(refused, Err(RestoreError::NotWhole { .. })),
         "{refused:?}"
     );
     assert!(!db.exists());

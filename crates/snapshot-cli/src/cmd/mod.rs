@@ -3,12 +3,14 @@
 //! None of them prints but through [`Output`].
 
 pub(crate) mod bench;
+pub(crate) mod check;
 pub(crate) mod compare;
 pub(crate) mod create;
 pub(crate) mod diff;
 pub(crate) mod digest;
 pub(crate) mod fingerprint;
 pub(crate) mod inspect;
+pub(crate) mod restore;
 pub(crate) mod verify;
 
 use crate::args::Command;
@@ -22,6 +24,8 @@ pub(crate) fn run(command: Command, out: &mut Output) -> Result<Exit, CliError> 
         Command::Create(args) => create::run(&args, out),
         Command::Verify(args) => verify::run(&args, out),
         Command::Inspect(args) => inspect::run(&args, out),
+        Command::Restore(args) => restore::run(&args, out),
+        Command::Check(args) => check::run(&args, out),
         Command::Digest(args) => digest::run(&args, out),
         Command::Fingerprint(args) => fingerprint::run(&args, out),
         Command::Compare(args) => compare::run(&args, out),

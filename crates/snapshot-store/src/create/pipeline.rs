@@ -152,7 +152,7 @@ pub(super) fn count(
             let mut jobs = lock(&jobs);
             jobs.next()
         } {
-            let mut scan = RangeScan::new(database, table, &range)?;
+            let mut scan = RangeScan::new(database, table.into(), &range)?;
             let mut rows = 0;
             while scan.next()?.is_some() {
                 rows += 1;
@@ -179,7 +179,7 @@ fn plan(database: &Database, framing: Framing, shares: Shares) -> Result<Vec<Job
         .rocksdb()
         .live_files()
         .map_err(|source| ScanError::RocksDb {
-            table: Table::PerObjectBlobInfo,
+            table: Table::PerObjectBlobInfo.into(),
             after: None,
             source,
         })?;
@@ -239,7 +239,7 @@ impl Shared<'_> {
         range: &KeyRange,
         channel: &SyncSender<Message>,
     ) -> Result<(), Stop> {
-        let mut scan = RangeScan::new(self.database, table, range).map_err(Stop::Scan)?;
+        let mut scan = RangeScan::new(self.database, table.into(), range).map_err(Stop::Scan)?;
         let mut block = self.empty_block(table);
         let mut last: Option<ObjectId> = None;
         loop {

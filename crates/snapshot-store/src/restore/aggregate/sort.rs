@@ -1,0 +1,448 @@
+//! Sorting objects by blob ID in bounded memory: runs that are sorted in memory and written to files
+//! without a name, and a merge of them.
+//!
+//! The key space is cut into parts by the first bits of the blob ID, and each run knows where its
+//! parts begin, so that threads can merge parts side by side. That blob IDs are hashes makes the parts
+//! equally large; nothing but speed depends on it.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use snapshot_format::BlobId;
+
+use super::object::{BlobObject, MAX_LEN};
+
+/// Bytes that are written to a run at a time.
+const WRITE_BUFFER: usize = 256 << 10;
+
+/// Least bytes that are read of a run at a time, however many runs there are.
+const MIN_READ_BUFFER: usize = 4 << 10;
+
+/// Most bytes that are read of a run at a time.
+const MAX_READ_BUFFER: usize = 256 << 10;
+
+/// How many parts the key space is cut into: a power of two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Parts {
+    bits: u32,
+}
+
+/// Most parts: each run keeps an offset for each.
+const MAX_PART_BITS: u32 = 10;
+
+impl Parts {
+    /// About `wanted` parts.
+    pub(crate) fn about(wanted: u64) -> Self {
+        let bits = u64::BITS - wanted.saturating_sub(1).leading_zeros();
+        Self {
+            bits: bits.min(MAX_PART_BITS),
+        }
+    }
+
+    pub(crate) const fn count(self) -> usize {
+        1 << self.bits
+    }
+
+    fn of(self, prefix: u64) -> usize {
+        let part = prefix.checked_shr(u64::BITS - self.bits).unwrap_or(0);
+        usize::try_from(part).unwrap_or(usize::MAX)
+    }
+}
+
+/// What objects were written or read, whatever their order: proof that none was lost or changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sum {
+    pub(crate) objects: u64,
+    checks: u64,
+}
+
+impl Sum {
+    fn add(&mut self, object: &[u8]) {
+        self.objects += 1;
+        self.checks = self.checks.wrapping_add(u64::from(crc32c::crc32c(object)));
+    }
+
+    pub(crate) fn join(&mut self, other: Self) {
+        self.objects += other.objects;
+        self.checks = self.checks.wrapping_add(other.checks);
+    }
+}
+
+/// A sorted run.
+#[derive(Debug)]
+pub(crate) struct Run {
+    file: Arc<File>,
+    /// Where each part begins, and where the last ends.
+    starts: Vec<u64>,
+}
+
+/// Takes objects and makes runs of them.
+pub(crate) struct Sorter<'a> {
+    scratch: &'a Path,
+    parts: Parts,
+    /// Bytes of memory.
+    budget: usize,
+    objects: Vec<u8>,
+    /// The first bytes of each object's blob ID, and where the object begins.
+    index: Vec<(u64, usize)>,
+    file: Option<Arc<File>>,
+    length: u64,
+    runs: Vec<Run>,
+    sum: Sum,
+}
+
+impl<'a> Sorter<'a> {
+    /// A sorter that holds `budget` bytes in memory and writes runs into the directory `scratch`.
+    pub(crate) fn new(scratch: &'a Path, parts: Parts, budget: usize) -> Self {
+        Self {
+            scratch,
+            parts,
+            budget,
+            objects: Vec::new(),
+            index: Vec::new(),
+            file: None,
+            length: 0,
+            runs: Vec::new(),
+            sum: Sum::default(),
+        }
+    }
+
+    /// Takes one object.
+    ///
+    /// # Errors
+    ///
+    /// If a run cannot be written.
+    pub(crate) fn push(&mut self, blob_id: &BlobId, object: &BlobObject) -> io::Result<()> {
+        if self.objects.capacity() == 0 {
+            // All at once: growing would take twice the memory for a while.
+            let slot = size_of::<(u64, usize)>();
+            let objects = self.budget / 4 * 3;
+            self.objects.reserve_exact(objects + MAX_LEN);
+            self.index.reserve_exact((self.budget - objects) / slot + 1);
+        }
+        let start = self.objects.len();
+        object.write(blob_id, &mut self.objects);
+        let written = self.objects.get(start..).unwrap_or_default();
+        self.sum.add(written);
+        self.index.push((prefix(blob_id), start));
+        let room = self.objects.capacity() - self.objects.len() >= MAX_LEN;
+        if room && self.index.len() < self.index.capacity() {
+            Ok(())
+        } else {
+            self.spill()
+        }
+    }
+
+    /// Writes what is left, and hands out all runs and what is in them.
+    ///
+    /// # Errors
+    ///
+    /// If a run cannot be written.
+    pub(crate) fn finish(mut self) -> io::Result<(Vec<Run>, Sum)> {
+        self.spill()?;
+        Ok((self.runs, self.sum))
+    }
+
+    fn spill(&mut self) -> io::Result<()> {
+        if self.index.is_empty() {
+            return Ok(());
+        }
+        let objects = &self.objects;
+        let object = |start: usize| objects.get(start..).unwrap_or_default();
+        self.index.sort_unstable_by(|a, b| {
+            a.0.cmp(&b.0)
+                .then_with(|| object(a.1).get(..32).cmp(&object(b.1).get(..32)))
+        });
+        let file = match &self.file {
+            Some(file) => Arc::clone(file),
+            None => {
+                let file = Arc::new(unnamed_file(self.scratch)?);
+                self.file = Some(Arc::clone(&file));
+                file
+            }
+        };
+        let mut out = io::BufWriter::with_capacity(WRITE_BUFFER, &*file);
+        let mut starts = Vec::with_capacity(self.parts.count() + 1);
+        for (prefix, start) in &self.index {
+            while starts.len() <= self.parts.of(*prefix) {
+                starts.push(self.length);
+            }
+            let all = object(*start);
+            let mut rest = all;
+            if BlobObject::read(&mut rest).is_none() {
+                return Err(io::Error::other("an object changed in memory"));
+            }
+            let object = all.get(..all.len() - rest.len()).unwrap_or_default();
+            out.write_all(object)?;
+            self.length += object.len() as u64;
+        }
+        out.flush()?;
+        drop(out);
+        starts.resize(self.parts.count() + 1, self.length);
+        self.runs.push(Run { file, starts });
+        self.objects.clear();
+        self.index.clear();
+        Ok(())
+    }
+}
+
+/// Hands out the objects of one part of all runs in the order of their blob IDs.
+pub(crate) struct Merge<'a> {
+    readers: Vec<RunReader<'a>>,
+    /// The next object's blob ID of each reader that has one.
+    heap: BinaryHeap<Reverse<(BlobId, usize)>>,
+    sum: Sum,
+}
+
+impl<'a> Merge<'a> {
+    /// Merges part number `part` with `budget` bytes of memory.
+    ///
+    /// # Errors
+    ///
+    /// If a run cannot be read.
+    pub(crate) fn new(runs: &'a [Run], part: usize, budget: usize) -> io::Result<Self> {
+        let mut merge = Self {
+            readers: Vec::new(),
+            heap: BinaryHeap::new(),
+            sum: Sum::default(),
+        };
+        let bounds = |run: &Run| Some((*run.starts.get(part)?, *run.starts.get(part + 1)?));
+        let filled = || {
+            let bounds = runs.iter().filter_map(|run| Some((run, bounds(run)?)));
+            bounds.filter(|(_, (start, end))| start < end)
+        };
+        let each = budget / filled().count().max(1);
+        for (run, (start, end)) in filled() {
+            let mut reader = RunReader {
+                file: &run.file,
+                next: start,
+                end,
+                buffer: Vec::new(),
+                at: 0,
+                capacity: each.clamp(MIN_READ_BUFFER, MAX_READ_BUFFER),
+            };
+            if let Some(blob_id) = reader.peek()? {
+                merge.heap.push(Reverse((blob_id, merge.readers.len())));
+                merge.readers.push(reader);
+            }
+        }
+        Ok(merge)
+    }
+
+    /// The next object.
+    ///
+    /// # Errors
+    ///
+    /// If a run cannot be read, or has not what was written.
+    pub(crate) fn next(&mut self) -> io::Result<Option<(BlobId, BlobObject)>> {
+        let Some(mut top) = self.heap.peek_mut() else {
+            return Ok(None);
+        };
+        let Reverse((_, number)) = *top;
+        let Some(reader) = self.readers.get_mut(number) else {
+            return Err(changed());
+        };
+        let (object, bytes) = reader.take()?;
+        self.sum.add(bytes);
+        match reader.peek()? {
+            Some(blob_id) => *top = Reverse((blob_id, number)),
+            None => {
+                PeekMut::pop(top);
+            }
+        }
+        Ok(Some(object))
+    }
+
+    /// The objects handed out so far.
+    pub(crate) const fn sum(&self) -> Sum {
+        self.sum
+    }
+}
+
+/// Reads one part of one run.
+struct RunReader<'a> {
+    file: &'a File,
+    /// Where to read next, and up to where.
+    next: u64,
+    end: u64,
+    buffer: Vec<u8>,
+    /// How far the buffer is used.
+    at: usize,
+    capacity: usize,
+}
+
+impl RunReader<'_> {
+    /// The blob ID of the next object.
+    fn peek(&mut self) -> io::Result<Option<BlobId>> {
+        let left = self.buffer.len() - self.at;
+        if left < MAX_LEN && self.next < self.end {
+            self.refill()?;
+        }
+        let rest = self.buffer.get(self.at..).unwrap_or_default();
+        match rest.first_chunk() {
+            Some(blob_id) => Ok(Some(BlobId::new(*blob_id))),
+            None if rest.is_empty() => Ok(None),
+            None => Err(changed()),
+        }
+    }
+
+    /// The next object, and the bytes it takes.
+    fn take(&mut self) -> io::Result<((BlobId, BlobObject), &[u8])> {
+        let all = self.buffer.get(self.at..).unwrap_or_default();
+        let mut rest = all;
+        let object = BlobObject::read(&mut rest).ok_or_else(changed)?;
+        let length = all.len() - rest.len();
+        self.at += length;
+        Ok((object, all.get(..length).unwrap_or_default()))
+    }
+
+    fn refill(&mut self) -> io::Result<()> {
+        self.buffer.drain(..self.at);
+        self.at = 0;
+        let kept = self.buffer.len();
+        let wanted = u64::try_from(self.capacity - kept.min(self.capacity)).unwrap_or(u64::MAX);
+        let wanted = usize::try_from(wanted.min(self.end - self.next)).unwrap_or(self.capacity);
+        self.buffer.reserve_exact(wanted);
+        self.buffer.resize(kept + wanted, 0);
+        let space = self.buffer.get_mut(kept..).unwrap_or_default();
+        self.file.read_exact_at(space, self.next)?;
+        self.next += wanted as u64;
+        Ok(())
+    }
+}
+
+fn changed() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        "what was written does not read back; do not trust this disk or memory",
+    )
+}
+
+/// A file that is gone when it is closed, even if the process is killed.
+fn unnamed_file(dir: &Path) -> io::Result<File> {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    /// Threads and callers of one process get different names.
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+
+    loop {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = dir.join(format!(".sort-{}-{number}", std::process::id()));
+        match OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&path)
+        {
+            Ok(file) => {
+                fs::remove_file(&path)?;
+                return Ok(file);
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The first bytes of a blob ID as a number that orders as blob IDs do.
+fn prefix(blob_id: &BlobId) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = *blob_id.as_bytes();
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+#[cfg(test)]
+mod tests {
+    use snapshot_format::Epoch;
+
+    use super::*;
+
+    fn blob_id(number: u64, spread: u64) -> BlobId {
+        let mut bytes = [7; 32];
+        bytes[..8].copy_from_slice(&number.wrapping_mul(spread).to_be_bytes());
+        BlobId::new(bytes)
+    }
+
+    fn sorted(parts: Parts, budget: usize, spread: u64) -> (Vec<BlobId>, usize) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut sorter = Sorter::new(dir.path(), parts, budget);
+        for number in 0..5000 {
+            let object = BlobObject::Deletable {
+                certified_epoch: None,
+                end_epoch: Epoch(1),
+            };
+            sorter
+                .push(&blob_id(number % 2500, spread), &object)
+                .unwrap();
+        }
+        let (runs, written) = sorter.finish().unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        let mut found = Vec::new();
+        let mut read = Sum::default();
+        for part in 0..parts.count() {
+            let mut merge = Merge::new(&runs, part, 10_000).unwrap();
+            while let Some((blob_id, _)) = merge.next().unwrap() {
+                found.push(blob_id);
+            }
+            read.join(merge.sum());
+        }
+        assert_eq!(read, written);
+        (found, runs.len())
+    }
+
+    #[test]
+    fn any_number_of_runs_and_parts_gives_the_same_order() {
+        // Spread over all parts, crowded into one, and all but equal.
+        for spread in [u64::MAX / 2500, 0x0100_0000, 0] {
+            let mut expected: Vec<BlobId> = (0..5000).map(|n| blob_id(n % 2500, spread)).collect();
+            expected.sort();
+            for wanted in [1, 2, 3, 64] {
+                let (one_run, runs) = sorted(Parts::about(wanted), 1 << 20, spread);
+                assert_eq!((&one_run, runs), (&expected, 1));
+                let (many_runs, runs) = sorted(Parts::about(wanted), 8000, spread);
+                assert_eq!(many_runs, expected);
+                assert!(runs > 20, "{runs} runs");
+            }
+        }
+    }
+
+    #[test]
+    fn parts_are_powers_of_two() {
+        let counts = [0, 1, 2, 3, 4, 5, 1000, u64::MAX].map(|wanted| Parts::about(wanted).count());
+        assert_eq!(counts, [1, 1, 2, 4, 4, 8, 1024, 1024]);
+        assert_eq!(Parts::about(4).of(u64::MAX), 3);
+        assert_eq!(Parts::about(1).of(u64::MAX), 0);
+    }
+
+    #[test]
+    fn a_run_that_changed_is_an_error_or_changes_the_sum() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut sorter = Sorter::new(dir.path(), Parts::about(1), 1 << 16);
+        for number in 0..10 {
+            let certified_epoch = Some(Epoch(3));
+            sorter
+                .push(&blob_id(number, 5), &BlobObject::Pooled { certified_epoch })
+                .unwrap();
+        }
+        let (runs, written) = sorter.finish().unwrap();
+        for offset in [0, 40, 100, 369] {
+            let mut byte = [0];
+            runs[0].file.read_exact_at(&mut byte, offset).unwrap();
+            runs[0].file.write_all_at(&[byte[0] ^ 1], offset).unwrap();
+            let mut merge = Merge::new(&runs, 0, 1 << 16).unwrap();
+            let outcome = loop {
+                match merge.next() {
+                    Ok(Some(_)) => {}
+                    other => break other,
+                }
+            };
+            assert!(outcome.is_err() || merge.sum() != written, "byte {offset}");
+            runs[0].file.write_all_at(&byte, offset).unwrap();
+        }
+    }
+}

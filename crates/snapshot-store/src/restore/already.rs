@@ -1,0 +1,63 @@
+//! A target that holds exactly what is to be restored: a run that was killed after the database got its
+//! name, and came again. Nothing is written.
+
+use std::env;
+
+use super::build::cursor_rows;
+use super::cursor::Resume;
+use super::install::digest;
+use super::preflight::{Action, Finding, Preflight};
+use super::source::VerifiedSnapshot;
+use super::{RestoreError, RestoreOptions};
+use crate::check::{self, CheckOptions};
+use crate::open::{Database, OpenOptions};
+use crate::progress::Progress;
+use crate::schema::ColumnFamily;
+
+/// Takes back the finding that a database is there if it holds the tables already.
+pub(super) fn forgive(
+    snapshot: &VerifiedSnapshot,
+    options: &RestoreOptions,
+    preflight: &mut Preflight,
+) {
+    let only_exists = matches!(preflight.findings.as_slice(), [Finding::Exists { .. }]);
+    // What cannot be read is not what was restored.
+    if only_exists && holds_all(snapshot, options, preflight).unwrap_or(false) {
+        preflight.findings.clear();
+        preflight.action = Action::Nothing;
+    }
+}
+
+fn holds_all(
+    snapshot: &VerifiedSnapshot,
+    options: &RestoreOptions,
+    preflight: &Preflight,
+) -> Result<bool, RestoreError> {
+    let summary = snapshot.summary();
+    let database = Database::open_column_families(
+        &preflight.target,
+        &ColumnFamily::ALL,
+        &OpenOptions::default(),
+    )?;
+    if digest(&database, summary, &Progress::new())? != summary.digest {
+        return Ok(false);
+    }
+    let resume = Resume::of(&summary.header, &options.cursor).unwrap_or(Resume::Unknown);
+    let expected = cursor_rows(&resume);
+    for family in [
+        ColumnFamily::EventCursor,
+        ColumnFamily::LatestHandledEventIndex,
+    ] {
+        let wanted = expected.iter().find(|(of, ..)| *of == family);
+        let wanted = wanted.map(|(_, key, value)| (*key, value.as_slice()));
+        if !check::has_only(&database, family, wanted) {
+            return Ok(false);
+        }
+    }
+    let options = CheckOptions {
+        epoch: None,
+        scratch: env::temp_dir(),
+    };
+    let checked = check::check(&database, &options, &Progress::new(), |_| {});
+    Ok(checked.is_ok_and(|report| report.violations == 0))
+}

@@ -1,0 +1,69 @@
+//! Where a node goes on in the event stream after a restore: from the snapshot, or, if that does not
+//! know it, as told.
+
+use snapshot_format::{EventId, Header};
+
+/// What the caller knows of the event cursor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ToldCursor {
+    /// The event that began the epoch.
+    pub event_id: Option<EventId>,
+    /// The index of the next event to process.
+    pub next_event_index: Option<u64>,
+}
+
+/// Why what was told of the cursor cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CursorError {
+    /// The snapshot says otherwise.
+    #[error(
+        "the snapshot's own event cursor is another than --event-tx-digest, --event-seq and \
+         --next-event-index tell: leave them out"
+    )]
+    Contradicts,
+    /// An event ID without the index of the next event.
+    #[error("the snapshot has no event index: give --next-event-index as well")]
+    NoIndex,
+    /// An index without an event ID.
+    #[error("the snapshot has no event ID: give --event-tx-digest and --event-seq as well")]
+    NoEvent,
+}
+
+/// Where a node goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resume {
+    Known {
+        event_id: EventId,
+        next_event_index: u64,
+    },
+    /// Nobody knows, so a node cannot go on from these tables.
+    Unknown,
+}
+
+impl Resume {
+    pub(crate) fn of(header: &Header, told: &ToldCursor) -> Result<Self, CursorError> {
+        let cursor = header.event_cursor();
+        // Index 0 without an event is how a snapshot says that it does not know.
+        let index =
+            (cursor.event_id.is_some() || cursor.element_index > 0).then_some(cursor.element_index);
+        let event_id = agree(cursor.event_id, told.event_id)?;
+        let next_event_index = agree(index, told.next_event_index)?;
+        match (event_id, next_event_index) {
+            (Some(event_id), Some(next_event_index)) => Ok(Self::Known {
+                event_id,
+                next_event_index,
+            }),
+            (Some(_), None) => Err(CursorError::NoIndex),
+            (None, Some(_)) if told.next_event_index.is_some() => Err(CursorError::NoEvent),
+            (None, _) => Ok(Self::Unknown),
+        }
+    }
+}
+
+fn agree<T: PartialEq>(own: Option<T>, told: Option<T>) -> Result<Option<T>, CursorError> {
+    match (own, told) {
+        (Some(own), Some(told)) if own != told => Err(CursorError::Contradicts),
+        (own, told) => Ok(own.or(told)),
+    }
+}

@@ -1,0 +1,329 @@
+//! The snapshot to restore: read once to verify all of it, and a second time in parts, side by side,
+//! with proof that the bytes are those of the first time.
+//!
+//! A part begins with a decoder that stands there; nothing here knows a byte of the framing.
+
+use std::fs::File;
+use std::io::{Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use snapshot_format::{
+    ChunkPosition, ChunkSet, CountingSink, Decoded, Decoder, Digest, EncodeError, Encoder, Entry,
+    Event, Header, PerTable, SealedHeader,
+};
+
+use super::error::RestoreError;
+use crate::progress::Progress;
+use crate::publish;
+use crate::summary::SnapshotSummary;
+use crate::verify::{ReadBuffer, ReadError, VerifyError, open_file};
+
+/// Longest part in bytes: half a node's SST file, so that what RocksDB keeps in memory for each file
+/// that is written stays small.
+const MAX_PART: u64 = 32 << 20;
+
+/// Shortest part in bytes: a smaller file is not worth a thread.
+const MIN_PART: u64 = 2 << 20;
+
+/// Parts for each thread, so that threads end at about the same time.
+const PARTS_PER_THREAD: u64 = 4;
+
+/// A snapshot that was read whole and found sound: one file of either framing, or all chunks of one.
+#[derive(Clone, Debug)]
+pub struct VerifiedSnapshot {
+    files: Vec<PathBuf>,
+    summary: SnapshotSummary,
+    parts: Vec<Part>,
+}
+
+/// Some bytes of one of the files.
+#[derive(Clone, Debug)]
+struct Part {
+    file: usize,
+    /// A decoder that stands where the part begins.
+    start: Decoder,
+    end: End,
+}
+
+/// What the decoder must be where a part ends.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    /// The place of the next part's decoder.
+    Next { received: u64, digest: Digest },
+    /// The end of the file.
+    File(Decoded),
+}
+
+impl VerifiedSnapshot {
+    /// Verifies the snapshot in `files`: one file, or all chunks of one snapshot in any order.
+    ///
+    /// Nothing is written. `progress` advances in bytes.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be read, is not sound, or the files are not one whole snapshot.
+    pub fn read(files: &[PathBuf], progress: &Progress) -> Result<Self, RestoreError> {
+        let mut total = 0;
+        for path in files {
+            // Where it cannot be told, opening it fails too.
+            if path.as_os_str() == "-" || publish::is_special(path).unwrap_or(false) {
+                return Err(RestoreError::NotAFile { path: path.clone() });
+            }
+            total += open_file(path)?.1;
+        }
+        progress.begin(total);
+        let threads = super::default_threads() as u64;
+        let part = (total / (threads * PARTS_PER_THREAD)).clamp(MIN_PART, MAX_PART);
+        match files {
+            [] => Err(RestoreError::NoSnapshot),
+            [file] => Self::read_one(file, part, progress),
+            several => Self::read_chunks(several, part, progress),
+        }
+    }
+
+    /// Header, digest, size and counts of the snapshot; of a set of chunks, those of the same snapshot
+    /// in one file.
+    #[must_use]
+    pub const fn summary(&self) -> &SnapshotSummary {
+        &self.summary
+    }
+
+    /// Its files, chunks in order.
+    #[must_use]
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    /// The number of parts.
+    pub(super) fn parts(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// Reads a part again, handing each entry to `on_entry`. An entry belongs to the part it ends in.
+    ///
+    /// # Errors
+    ///
+    /// Those of `on_entry`, or [`RestoreError::Changed`] if the bytes are not those of the first time.
+    pub(super) fn read_part(
+        &self,
+        number: usize,
+        buffer: &mut ReadBuffer,
+        progress: &Progress,
+        mut on_entry: impl FnMut(&Entry<'_>) -> Result<(), RestoreError>,
+    ) -> Result<(), RestoreError> {
+        let Some(part) = self.parts.get(number) else {
+            return Ok(());
+        };
+        let Some(path) = self.files.get(part.file) else {
+            return Ok(());
+        };
+        let mut decoder = part.start.clone();
+        let mut file = open_file(path)?.0;
+        let start = decoder.received();
+        file.seek(SeekFrom::Start(start)).map_err(|source| {
+            read_error(path)(ReadError::Io {
+                offset: start,
+                source,
+            })
+        })?;
+        let limit = match part.end {
+            End::Next { received, .. } => received - start,
+            End::File(_) => u64::MAX,
+        };
+        let mut failure = None;
+        let fed = buffer.feed(&mut file, &mut decoder, limit, progress, |event| {
+            if let (Event::Entry(entry), None) = (event, &failure) {
+                failure = on_entry(&entry).err();
+            }
+        });
+        let changed = || RestoreError::Changed { path: path.clone() };
+        match (failure, fed) {
+            (Some(failure), _) => return Err(failure),
+            (None, Ok(_)) => {}
+            (None, Err(error @ ReadError::Io { .. })) => return Err(read_error(path)(error).into()),
+            // It was sound the first time.
+            (None, Err(ReadError::Decode(_))) => return Err(changed()),
+        }
+        let same = match part.end {
+            End::Next { received, digest } => {
+                decoder.received() == received && decoder.digest_so_far() == digest
+            }
+            End::File(decoded) => decoder.end().is_ok_and(|again| again == decoded),
+        };
+        if same { Ok(()) } else { Err(changed()) }
+    }
+
+    fn read_one(path: &Path, part: u64, progress: &Progress) -> Result<Self, RestoreError> {
+        let mut parts = Vec::new();
+        let decoded = verify_file(path, 0, part, progress, &mut parts, |_| {})?;
+        decoded
+            .header
+            .require_whole()
+            .map_err(|source| RestoreError::NotWhole {
+                path: path.to_path_buf(),
+                source,
+            })?;
+        Ok(Self {
+            files: vec![path.to_path_buf()],
+            summary: decoded.into(),
+            parts,
+        })
+    }
+
+    fn read_chunks(
+        paths: &[PathBuf],
+        part: u64,
+        progress: &Progress,
+    ) -> Result<Self, RestoreError> {
+        let mut files = Vec::new();
+        for path in paths {
+            files.push((peek_chunk(path)?.index, path.clone()));
+        }
+        files.sort_by_key(|(index, _)| *index);
+        let files: Vec<PathBuf> = files.into_iter().map(|(_, path)| path).collect();
+        let mut parts = Vec::new();
+        let mut joined = Joined::default();
+        for (number, path) in files.iter().enumerate() {
+            let mut failure = None;
+            verify_file(path, number, part, progress, &mut parts, |event| {
+                if failure.is_none() {
+                    failure = joined.take(path, &event).err();
+                }
+            })?;
+            if let Some(failure) = failure {
+                return Err(failure);
+            }
+        }
+        let last = files.last().map_or(Path::new(""), PathBuf::as_path);
+        let summary = joined.end(last)?;
+        Ok(Self {
+            files,
+            summary,
+            parts,
+        })
+    }
+}
+
+/// Chunks joined to the snapshot they are of: the set, and the same entries in one file.
+#[derive(Default)]
+struct Joined {
+    set: ChunkSet,
+    whole: Option<(SealedHeader, Encoder<CountingSink>)>,
+}
+
+impl Joined {
+    fn take(&mut self, path: &Path, event: &Event<'_>) -> Result<(), RestoreError> {
+        self.set
+            .admit(event)
+            .map_err(|source| RestoreError::Chunk {
+                path: path.to_path_buf(),
+                source,
+            })?;
+        match (event, &mut self.whole) {
+            (Event::Header(Header::Sealed(header)), None) => {
+                let header = SealedHeader {
+                    chunk: ChunkPosition::WHOLE,
+                    ..*header
+                };
+                let encoder = Encoder::sealed(CountingSink::default(), &header).map_err(encode)?;
+                self.whole = Some((header, encoder));
+                Ok(())
+            }
+            (Event::Entry(entry), Some((_, encoder))) => encoder
+                .entry(entry.table, entry.key.as_bytes(), entry.value)
+                .map_err(encode),
+            _ => Ok(()),
+        }
+    }
+
+    fn end(self, last: &Path) -> Result<SnapshotSummary, RestoreError> {
+        let header = self.set.end().map_err(|source| RestoreError::Chunk {
+            path: last.to_path_buf(),
+            source,
+        })?;
+        let Some((_, encoder)) = self.whole else {
+            return Err(RestoreError::NoSnapshot);
+        };
+        let encoded = encoder.finish().map_err(encode)?;
+        Ok(SnapshotSummary {
+            header: Header::Sealed(header),
+            digest: encoded.digest,
+            size: encoded.size,
+            counts: encoded.counts,
+        })
+    }
+}
+
+/// Which chunk a file is, from its first bytes.
+fn peek_chunk(path: &Path) -> Result<ChunkPosition, RestoreError> {
+    /// A header is shorter, whatever it holds.
+    const BEGINNING: u64 = 4096;
+
+    let (mut file, _) = open_file(path)?;
+    let mut chunk = None;
+    let mut decoder = Decoder::new();
+    ReadBuffer::new()
+        .feed(
+            &mut file,
+            &mut decoder,
+            BEGINNING,
+            &Progress::new(),
+            |event| {
+                if let Event::Header(header) = event {
+                    chunk = Some(header.chunk());
+                }
+            },
+        )
+        .map_err(read_error(path))?;
+    // A file that ends before its header is refused when it is read whole.
+    Ok(chunk.unwrap_or(ChunkPosition::WHOLE))
+}
+
+/// Reads a whole file, and notes its parts.
+fn verify_file(
+    path: &Path,
+    file: usize,
+    part: u64,
+    progress: &Progress,
+    parts: &mut Vec<Part>,
+    mut on_event: impl FnMut(Event<'_>),
+) -> Result<Decoded, RestoreError> {
+    let (mut reader, _): (File, _) = open_file(path)?;
+    let mut buffer = ReadBuffer::new();
+    let mut decoder = Decoder::new();
+    loop {
+        let start = decoder.clone();
+        let fed = buffer
+            .feed(&mut reader, &mut decoder, part, progress, &mut on_event)
+            .map_err(read_error(path))?;
+        if fed < part {
+            let decoded = decoder
+                .end()
+                .map_err(|error| read_error(path)(error.into()))?;
+            let end = End::File(decoded);
+            parts.push(Part { file, start, end });
+            return Ok(decoded);
+        }
+        let end = End::Next {
+            received: decoder.received(),
+            digest: decoder.digest_so_far(),
+        };
+        parts.push(Part { file, start, end });
+    }
+}
+
+fn read_error(path: &Path) -> impl Fn(ReadError) -> VerifyError {
+    move |source| VerifyError::Read {
+        path: path.to_path_buf(),
+        source,
+    }
+}
+
+fn encode(error: EncodeError<std::convert::Infallible>) -> RestoreError {
+    RestoreError::Encode(error)
+}
+
+/// The number of blob objects among the rows.
+pub(super) const fn objects(counts: &PerTable<u64>) -> u64 {
+    counts.per_object_blob_info + counts.per_object_pooled_blob_info
+}

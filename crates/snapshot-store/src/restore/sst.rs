@@ -1,0 +1,137 @@
+//! Sorted rows to SST files that a database takes over by their names.
+//!
+//! An empty table has no file: RocksDB refuses to write one without a row. Files are synced when they
+//! are finished.
+
+use std::path::{Path, PathBuf};
+
+use rocksdb::{Options, SstFileWriter};
+
+use super::error::{RestoreError, rocksdb_error};
+use crate::merge::MergeFailures;
+use crate::schema::{self, ColumnFamily};
+
+/// Bytes of keys and values after which an SST file ends: as a node cuts its own.
+const FILE_BYTES: u64 = 64 << 20;
+
+/// The options that each column family is written with.
+pub(crate) struct FamilyOptions([(ColumnFamily, Options); 6]);
+
+impl FamilyOptions {
+    pub(crate) fn new() -> Self {
+        // Nothing is merged while files are written.
+        let failures = MergeFailures::new();
+        Self(ColumnFamily::ALL.map(|family| (family, schema::writer_options(family, &failures))))
+    }
+
+    fn of(&self, family: ColumnFamily) -> &Options {
+        let [first, ..] = &self.0;
+        let found = self.0.iter().find(|(of, _)| *of == family);
+        &found.unwrap_or(first).1
+    }
+}
+
+/// A finished file.
+#[derive(Clone, Debug)]
+pub(crate) struct SstFile {
+    pub(crate) family: ColumnFamily,
+    pub(crate) path: PathBuf,
+    /// Its length.
+    pub(crate) bytes: u64,
+    pub(crate) rows: u64,
+}
+
+/// Writes files one after the other: one for each column family, or more if they grow long.
+pub(crate) struct SstWriter<'a> {
+    dir: &'a Path,
+    options: &'a FamilyOptions,
+    /// What the names of its files begin with.
+    name: String,
+    open: Option<OpenFile<'a>>,
+    files: Vec<SstFile>,
+}
+
+/// The file that is being written.
+struct OpenFile<'a> {
+    writer: SstFileWriter<'a>,
+    family: ColumnFamily,
+    path: PathBuf,
+    /// Bytes of keys and values so far.
+    content: u64,
+    rows: u64,
+}
+
+impl<'a> SstWriter<'a> {
+    /// A writer into the directory `dir`, whose files' names begin with `name`.
+    pub(crate) fn new(dir: &'a Path, options: &'a FamilyOptions, name: String) -> Self {
+        Self {
+            dir,
+            options,
+            name,
+            open: None,
+            files: Vec::new(),
+        }
+    }
+
+    /// Appends a row. Keys must increase as long as the family stays the same.
+    #[inline]
+    pub(crate) fn put(
+        &mut self,
+        family: ColumnFamily,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<(), RestoreError> {
+        let mut file = match self.open.take() {
+            Some(file) if file.family == family && file.content < FILE_BYTES => file,
+            other => {
+                self.open = other;
+                self.close()?;
+                self.create(family)?
+            }
+        };
+        file.writer
+            .put(key, value)
+            .map_err(rocksdb_error("write", &file.path))?;
+        file.content += (key.len() + value.len()) as u64;
+        file.rows += 1;
+        self.open = Some(file);
+        Ok(())
+    }
+
+    /// Finishes the open file, and hands out all.
+    pub(crate) fn finish(mut self) -> Result<Vec<SstFile>, RestoreError> {
+        self.close()?;
+        Ok(self.files)
+    }
+
+    fn create(&self, family: ColumnFamily) -> Result<OpenFile<'a>, RestoreError> {
+        let number = self.files.len();
+        let path = self
+            .dir
+            .join(format!("{}-{number}-{family}.sst", self.name));
+        let writer = SstFileWriter::create(self.options.of(family));
+        writer.open(&path).map_err(rocksdb_error("create", &path))?;
+        Ok(OpenFile {
+            writer,
+            family,
+            path,
+            content: 0,
+            rows: 0,
+        })
+    }
+
+    fn close(&mut self) -> Result<(), RestoreError> {
+        if let Some(mut file) = self.open.take() {
+            file.writer
+                .finish()
+                .map_err(rocksdb_error("finish", &file.path))?;
+            self.files.push(SstFile {
+                family: file.family,
+                bytes: file.writer.file_size(),
+                path: file.path,
+                rows: file.rows,
+            });
+        }
+        Ok(())
+    }
+}
