@@ -17,9 +17,10 @@ use rocksdb::{ColumnFamilyDescriptor, DB, Options, WriteBatch};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use snapshot_format::{
-    ObjectId, PerObjectBlobInfo, PerObjectPooledBlobInfo, SealedHeader, StoragePoolInfo, Table,
+    ObjectId, PerObjectBlobInfo, PerObjectPooledBlobInfo, Record, SealedHeader, StoragePoolInfo,
+    Table,
 };
-use snapshot_store::merge::MergeFailures;
+use snapshot_store::merge::{BlobInfoOperand, ChangeInfo, ChangeType, MergeFailures, PooledInfo};
 use snapshot_store::schema::{self, ColumnFamily};
 use twox_hash::XxHash64;
 
@@ -52,7 +53,7 @@ pub fn open(dir: &Path) -> Result<DB> {
     Ok(DB::open_cf_descriptors_read_only(
         &Options::default(),
         dir,
-        families(),
+        descriptors(&Table::ALL.map(ColumnFamily::from), &MergeFailures::new()),
         false,
     )?)
 }
@@ -141,32 +142,48 @@ pub fn read(path: &Path) -> Result<Outcome> {
 ///
 /// As [`read`], or if the database cannot be written.
 pub fn load(path: &Path, dir: &Path) -> Result<Outcome> {
+    load_families(path, dir, &Table::ALL.map(ColumnFamily::from))
+}
+
+/// As [`load`], with the merge operands for `aggregate_blob_info` that a node writes beside each row.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn load_with_aggregate(path: &Path, dir: &Path) -> Result<Outcome> {
+    load_families(path, dir, &ColumnFamily::ALL)
+}
+
+fn load_families(path: &Path, dir: &Path, families: &[ColumnFamily]) -> Result<Outcome> {
     let mut options = Options::default();
     options.create_if_missing(true);
     options.create_missing_column_families(true);
-    let db = DB::open_cf_descriptors(&options, dir, families())?;
+    let failures = MergeFailures::new();
+    let db = DB::open_cf_descriptors(&options, dir, descriptors(families, &failures))?;
     let mut batches = Batches {
         db: &db,
+        aggregate: db.cf_handle(ColumnFamily::AggregateBlobInfo.name()),
         batch: WriteBatch::default(),
+        rows: 0,
     };
     let outcome = read_into(path, &mut batches)?;
     batches.write()?;
-    for table in Table::ALL {
-        db.flush_cf(
-            db.cf_handle(table.name())
-                .context("a table was not created")?,
-        )?;
+    for family in families {
+        let handle = db.cf_handle(family.name());
+        db.flush_cf(handle.context("a table was not created")?)?;
     }
     Ok(outcome)
 }
 
-fn families() -> Vec<ColumnFamilyDescriptor> {
-    let failures = MergeFailures::new();
-    let families = Table::ALL.map(ColumnFamily::from).map(|family| {
-        ColumnFamilyDescriptor::new(family.name(), schema::writer_options(family, &failures))
-    });
-    families.into_iter().collect()
+fn descriptors(families: &[ColumnFamily], failures: &MergeFailures) -> Vec<ColumnFamilyDescriptor> {
+    let descriptor = |family: &ColumnFamily| {
+        ColumnFamilyDescriptor::new(family.name(), schema::writer_options(*family, failures))
+    };
+    families.iter().map(descriptor).collect()
 }
+
+/// What happens to an object: it is registered, and then maybe certified.
+const CHANGES: [ChangeType; 2] = [ChangeType::Register, ChangeType::Certify];
 
 /// Takes decoded rows.
 trait Rows {
@@ -184,12 +201,59 @@ impl Rows for Ignore {
 
 struct Batches<'a> {
     db: &'a DB,
+    aggregate: Option<&'a rocksdb::ColumnFamily>,
     batch: WriteBatch,
+    rows: usize,
 }
 
 impl Batches<'_> {
     fn write(&mut self) -> Result<()> {
+        self.rows = 0;
         self.db.write(std::mem::take(&mut self.batch))?;
+        Ok(())
+    }
+
+    /// The operands of the events that registered and certified an object.
+    fn aggregate(&mut self, table: Table, value: &[u8]) -> Result<()> {
+        let Some(aggregate) = self.aggregate else {
+            return Ok(());
+        };
+        let operands: [BlobInfoOperand; 2];
+        let (blob_id, certified) = match Record::decode(table, value)? {
+            Record::PerObjectBlobInfo(PerObjectBlobInfo::V1(row)) => {
+                let change_info = ChangeInfo {
+                    blob_id: row.blob_id,
+                    deletable: row.deletable,
+                    epoch: row.registered_epoch,
+                    end_epoch: row.end_epoch,
+                    status_event: row.event,
+                };
+                operands = CHANGES.map(|change_type| BlobInfoOperand::ChangeStatus {
+                    change_type,
+                    change_info,
+                });
+                (row.blob_id, row.certified_epoch)
+            }
+            Record::PerObjectPooledBlobInfo(PerObjectPooledBlobInfo::V1(row)) => {
+                let change_info = PooledInfo {
+                    blob_id: row.blob_id,
+                    epoch: row.registered_epoch,
+                    storage_pool_id: row.storage_pool_id,
+                    status_event: row.event,
+                };
+                operands = CHANGES.map(|change_type| BlobInfoOperand::PooledBlobChangeStatus {
+                    change_type,
+                    change_info,
+                });
+                (row.blob_id, row.certified_epoch)
+            }
+            Record::StoragePoolInfo(_) => return Ok(()),
+        };
+        let count = 1 + usize::from(certified.is_some());
+        for operand in operands.iter().take(count) {
+            self.batch
+                .merge_cf(aggregate, blob_id.as_bytes(), bcs::to_bytes(operand)?);
+        }
         Ok(())
     }
 }
@@ -200,9 +264,11 @@ impl Rows for Batches<'_> {
             .db
             .cf_handle(table.name())
             .context("a table was not created")?;
-        self.batch
-            .put_cf(family, bcs::to_bytes(&key)?, bcs::to_bytes(value)?);
-        if self.batch.len() >= BATCH_ROWS {
+        let value = bcs::to_bytes(value)?;
+        self.aggregate(table, &value)?;
+        self.batch.put_cf(family, bcs::to_bytes(&key)?, value);
+        self.rows += 1;
+        if self.rows >= BATCH_ROWS {
             self.write()
         } else {
             Ok(())

@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use snapshot_format::{Epoch, Header, SealedHeader};
 use snapshot_store::publish::Replace;
+use snapshot_store::restore::{RestoreOptions, restore};
 use snapshot_store::{CreateOptions, Database, OpenOptions, Progress, create_file, verify_file};
 
 use crate::steps::divergence;
@@ -40,6 +41,13 @@ pub enum Task {
         /// Another.
         b: PathBuf,
     },
+    /// Restores a snapshot.
+    Restore {
+        /// The file.
+        snapshot: PathBuf,
+        /// The database to make.
+        db: PathBuf,
+    },
 }
 
 /// Does a task in this process and prints the process's peak memory in KiB.
@@ -71,6 +79,10 @@ pub fn run(task: &Task) -> Result<u64> {
         }
         Task::Diff { a, b } => {
             divergence::differences(a, b)?;
+        }
+        Task::Restore { snapshot, db } => {
+            let files = [snapshot.clone()];
+            restore(&files, db, &RestoreOptions::default(), &Progress::new())?;
         }
     }
     peak_kib()
@@ -106,6 +118,7 @@ pub fn peak_bytes(program: &Path, task: &Task) -> Result<u64> {
         Task::Create { db, output } => command.arg("create").arg(db).arg(output),
         Task::Verify { snapshot } => command.arg("verify").arg(snapshot),
         Task::Diff { a, b } => command.arg("diff").arg(a).arg(b),
+        Task::Restore { snapshot, db } => command.arg("restore").arg(snapshot).arg(db),
     };
     let output = command.output().context("cannot run a child process")?;
     ensure!(

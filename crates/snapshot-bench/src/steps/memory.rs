@@ -1,4 +1,4 @@
-//! Peak memory of create and verify, each in a process of its own, at several sizes.
+//! Peak memory of create, verify and restore, each in a process of its own, at several sizes.
 
 use std::fs;
 
@@ -39,6 +39,7 @@ impl Bench {
     pub(super) fn memory(&self) -> Result<Vec<Row>> {
         let mut table = Vec::new();
         let mut verify = Vec::new();
+        let mut restore = Vec::new();
         for (layout, name) in LAYOUTS {
             let mut create = Vec::new();
             for quarters in QUARTERS {
@@ -61,6 +62,15 @@ impl Bench {
                         snapshot: output.clone(),
                     })?;
                     verify.push(Peak { rows, step, rest });
+                    let target = self.dir.join("restored");
+                    let step = peak(&Task::Restore {
+                        snapshot: output.clone(),
+                        db: target.clone(),
+                    })?;
+                    // RocksDB's own share of an open database is in it.
+                    let rest = peak(&Task::Open { db: target.clone() })?;
+                    restore.push(Peak { rows, step, rest });
+                    fs::remove_dir_all(&target)?;
                 }
                 fs::remove_file(&output)?;
                 fs::remove_dir_all(&scratch)?;
@@ -77,6 +87,12 @@ impl Bench {
             "compacted",
             "doing nothing",
             &verify,
+        ));
+        table.push(row(
+            "peak memory of restore",
+            "compacted",
+            "opening the database",
+            &restore,
         ));
         Ok(table)
     }

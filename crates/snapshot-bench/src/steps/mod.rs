@@ -3,8 +3,8 @@
 mod create;
 pub(crate) mod divergence;
 mod growth;
-mod load;
 mod memory;
+mod restore;
 mod verify;
 
 use std::fs;
@@ -30,9 +30,9 @@ pub enum Step {
     Null,
     /// File to verdict, against the baseline.
     Verify,
-    /// File to loaded tables, against the baseline.
-    Load,
-    /// Peak memory of create and verify.
+    /// File to restored tables, against the baseline.
+    Restore,
+    /// Peak memory of create, verify and restore.
     Memory,
     /// Two snapshots that differ in one row: what finding it takes.
     Divergence,
@@ -46,7 +46,7 @@ impl Step {
         Self::Create,
         Self::Null,
         Self::Verify,
-        Self::Load,
+        Self::Restore,
         Self::Memory,
         Self::Divergence,
     ];
@@ -80,7 +80,7 @@ impl Bench {
     pub fn run(&self, steps: &[Step], mut say: impl FnMut(&str)) -> Result<Vec<Row>> {
         let wants = |step| steps.contains(&step);
         let mut table = Vec::new();
-        let on_database = [Step::Create, Step::Null, Step::Verify, Step::Load];
+        let on_database = [Step::Create, Step::Null, Step::Verify, Step::Restore];
         if on_database.into_iter().any(wants) {
             for (layout, name) in LAYOUTS {
                 say(&format!("making a database of {} rows ({name})", self.rows));
@@ -101,9 +101,9 @@ impl Bench {
                         say("verify");
                         table.extend(self.verify(&snapshot)?);
                     }
-                    if wants(Step::Load) {
-                        say("bulk load");
-                        table.extend(self.load(&snapshot)?);
+                    if wants(Step::Restore) {
+                        say("restore");
+                        table.extend(self.restore(&snapshot)?);
                     }
                     fs::remove_file(&snapshot)?;
                 }

@@ -41,6 +41,8 @@ pub struct Built {
     pub(super) aggregate: AggregateSummary,
     pub(super) resume: Resume,
     pub(super) preflight: Preflight,
+    /// Whether the installed tables are read back.
+    pub(super) read_back: bool,
 }
 
 /// Whether the objects are needed for the aggregate table.
@@ -88,6 +90,7 @@ impl Tables {
                 aggregate: AggregateSummary::default(),
                 resume,
                 preflight,
+                read_back: wanted == Objects::Sort,
             },
             sorted: rows.sorted,
             threads,

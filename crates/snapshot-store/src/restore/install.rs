@@ -89,10 +89,12 @@ impl Built {
             aggregate,
             resume,
             preflight,
+            read_back,
         } = self;
         let install = Install {
             files: &files,
             summary: &summary,
+            read_back,
             progress,
         };
         let (target, action) = (preflight.target, preflight.action);
@@ -123,6 +125,7 @@ impl Built {
 struct Install<'a> {
     files: &'a [SstFile],
     summary: &'a SnapshotSummary,
+    read_back: bool,
     progress: &'a Progress,
 }
 
@@ -228,6 +231,9 @@ impl Install<'_> {
         failures: MergeFailures,
         before: Before<'_>,
     ) -> Result<DB, RestoreError> {
+        if !self.read_back {
+            return Ok(db);
+        }
         step(before, RestoreStep::ReadBack, dir)?;
         let database = Database::over(db, dir.to_path_buf(), failures);
         let got = digest(&database, self.summary, self.progress)?;

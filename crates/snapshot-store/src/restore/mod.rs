@@ -53,7 +53,7 @@ pub struct RestoreOptions {
     pub cursor: ToldCursor,
     /// The index of the first event that the node can still get.
     pub first_available_event: Option<u64>,
-    /// Threads that build; by default the machine's, up to [`MAX_THREADS`].
+    /// Threads that build; by default one more than processors, up to [`MAX_THREADS`].
     pub threads: Option<NonZeroUsize>,
 }
 
@@ -66,8 +66,10 @@ impl RestoreOptions {
     }
 }
 
+/// One more than processors: a thread that finishes a file waits for the disk.
 fn default_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, |n| n.get().min(MAX_THREADS))
+    let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    (processors + 1).min(MAX_THREADS)
 }
 
 /// Restores the snapshot in `files`, one file or all chunks of one, to the database directory `target`.

@@ -3,9 +3,11 @@
 //! An empty table has no file: RocksDB refuses to write one without a row. Files are synced when they
 //! are finished.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use rocksdb::{Options, SstFileWriter};
+use rustix::fs::Advice;
 
 use super::error::{RestoreError, rocksdb_error};
 use crate::merge::MergeFailures;
@@ -125,6 +127,7 @@ impl<'a> SstWriter<'a> {
             file.writer
                 .finish()
                 .map_err(rocksdb_error("finish", &file.path))?;
+            prefetch(&file.path);
             self.files.push(SstFile {
                 family: file.family,
                 bytes: file.writer.file_size(),
@@ -134,4 +137,11 @@ impl<'a> SstWriter<'a> {
         }
         Ok(())
     }
+}
+
+/// Has the kernel read a finished file again, without waiting: RocksDB drops it from the page cache, and
+/// it is soon read back.
+fn prefetch(path: &Path) {
+    // Only advice: who reads it finds out what is wrong with it.
+    let _ = File::open(path).map(|file| rustix::fs::fadvise(&file, 0, None, Advice::WillNeed));
 }
