@@ -297,7 +297,7 @@ pub(super) fn cursor_rows(resume: &Resume) -> Vec<CursorRow> {
 
 /// Where to build: a new database beside its name, as it is renamed; tables for an existing one in its
 /// directory, which may be a file system of its own.
-fn staging_path(preflight: &Preflight) -> PathBuf {
+pub(super) fn staging_path(preflight: &Preflight) -> PathBuf {
     match preflight.action {
         Action::Replace | Action::Finish => preflight.target.join(staging::IN_DATABASE),
         Action::Create | Action::Nothing => {

@@ -143,7 +143,8 @@ impl Plan {
         &self.preflight
     }
 
-    /// The report of a restore that had nothing to do ([`Action::Nothing`]).
+    /// The report of a restore that had nothing to do ([`Action::Nothing`]), of which a killed run may
+    /// have left its temporary directory: that is removed.
     ///
     /// # Errors
     ///
@@ -151,6 +152,8 @@ impl Plan {
     pub fn nothing_to_do(self) -> Result<RestoreReport, RestoreError> {
         let plan = self.clear()?;
         let resume = plan.resume();
+        // What is in the way there is not in the way of doing nothing.
+        let _ = staging::remove_leftover(&build::staging_path(&plan.preflight));
         Ok(RestoreReport::untouched(
             plan.snapshot.summary(),
             &resume,

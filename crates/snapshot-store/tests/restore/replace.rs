@@ -1,1 +1,327 @@
-//! x
+//! Tables replaced in a stopped node's database: nothing else changes, and while they are not complete
+//! nobody takes them for tables.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rocksdb::{DB, Options};
+use snapshot_store::restore::{
+    Action, Finding, Plan, RestoreError, RestoreOptions, RestoreReport, RestoreStep,
+    VerifiedSnapshot,
+};
+use snapshot_store::schema::ColumnFamily;
+use snapshot_store::{Database, OpenError, OpenOptions, Progress};
+
+use crate::common::{Row, create_database, epoch_row, pool_row, write_database};
+use crate::model::{self, Numbers};
+use crate::support::{AllRows, all_rows, names, restored, snapshot_file, told};
+
+/// A column family that is none of ours.
+pub(crate) const OTHER: &str = "shard-1/primary-slivers";
+
+/// A node's database with other rows in all tables, part of them in the write-ahead log only, and with
+/// a column family that is none of ours.
+pub(crate) fn node_database(path: &Path) {
+    let rows: Vec<Row> = (1..50)
+        .flat_map(|n| [epoch_row(n, u64::from(n)), pool_row(n, u64::from(n))])
+        .collect();
+    drop(create_database(path));
+    write_database(path, rows);
+    let names = DB::list_cf(&Options::default(), path).unwrap();
+    let mut db = create_database(path);
+    assert_eq!(names.len(), 7);
+    db.create_cf(OTHER, &Options::default()).unwrap();
+    let other = db.cf_handle(OTHER).unwrap();
+    db.put_cf(other, "flushed", "1").unwrap();
+    db.flush_cf(other).unwrap();
+    db.put_cf(other, "in the log", "2").unwrap();
+    for family in [
+        ColumnFamily::AggregateBlobInfo,
+        ColumnFamily::EventCursor,
+        ColumnFamily::LatestHandledEventIndex,
+    ] {
+        let handle = db.cf_handle(family.name()).unwrap();
+        db.put_cf(handle, "old", "old").unwrap();
+    }
+}
+
+/// A snapshot of made-up rows.
+pub(crate) fn snapshot(dir: &Path) -> PathBuf {
+    snapshot_file(dir, 5, &model::objects(&mut Numbers(4), 60))
+}
+
+pub(crate) fn options(replace_tables: bool) -> RestoreOptions {
+    RestoreOptions {
+        replace_tables,
+        ..told(1000)
+    }
+}
+
+/// Restores, telling `before` each step.
+pub(crate) fn restored_watched(
+    file: &Path,
+    target: &Path,
+    replace_tables: bool,
+    before: impl FnMut(RestoreStep) -> io::Result<()>,
+) -> Result<RestoreReport, RestoreError> {
+    let progress = Progress::new();
+    let snapshot = VerifiedSnapshot::read(&[file.to_path_buf()], &progress)?;
+    Plan::new(snapshot, target, &options(replace_tables))?
+        .build(&progress)?
+        .build_aggregate(&progress)?
+        .install_watched(&progress, before)
+}
+
+/// The steps that are taken.
+pub(crate) fn steps(replace_tables: bool) -> Vec<RestoreStep> {
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("db");
+    if replace_tables {
+        node_database(&target);
+    }
+    let mut steps = Vec::new();
+    let file = snapshot(dir.path());
+    restored_watched(&file, &target, replace_tables, |step| {
+        steps.push(step);
+        Ok(())
+    })
+    .unwrap();
+    steps
+}
+
+/// What a new database of the snapshot holds.
+pub(crate) fn expected_rows() -> AllRows {
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("db");
+    restored(&snapshot(dir.path()), &target, &options(false)).unwrap();
+    all_rows(&target)
+}
+
+/// Asserts that the six tables are those of the snapshot, and everything else as it was.
+pub(crate) fn assert_replaced(target: &Path) {
+    let mut found = all_rows(target);
+    let other = found.remove(OTHER).expect("it is still there");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let other: Vec<_> = other.iter().map(|(k, v)| (text(k), text(v))).collect();
+    let row = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    assert_eq!(other, [row("flushed", "1"), row("in the log", "2")]);
+    assert_eq!(found, expected_rows());
+    let ours: Vec<String> = names(target)
+        .into_iter()
+        .filter(|name| name.to_lowercase().starts_with("restore"))
+        .collect();
+    assert_eq!(ours, [""; 0]);
+    Database::open(target, &OpenOptions::default()).expect("it is whole");
+}
+
+/// Whether something that knows nothing of restores can open the database for writing: all its column
+/// families, whatever they are.
+fn opens_for_writing(target: &Path) -> Result<(), String> {
+    let names = DB::list_cf(&Options::default(), target).unwrap();
+    // A copy, as opening changes files.
+    let copy = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(target).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_file() {
+            fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+        }
+    }
+    DB::open_cf(&Options::default(), copy.path(), names)
+        .map(drop)
+        .map_err(|error| error.to_string())
+}
+
+#[test]
+fn only_the_six_tables_change() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("db");
+    node_database(&target);
+    let file = snapshot(dir.path());
+    let report = restored(&file, &target, &options(true)).unwrap();
+    assert_eq!(report.action, Action::Replace);
+    assert_replaced(&target);
+    assert_eq!(opens_for_writing(&target), Ok(()));
+    // A node goes on in it.
+    drop(create_database_with_other(&target));
+    assert_replaced(&target);
+    // And once more, into what a restore made.
+    restored(&file, &target, &options(true)).unwrap();
+    assert_replaced(&target);
+}
+
+fn create_database_with_other(target: &Path) -> DB {
+    use rocksdb::ColumnFamilyDescriptor;
+    use snapshot_store::merge::MergeFailures;
+    use snapshot_store::schema;
+
+    let failures = MergeFailures::new();
+    let ours = ColumnFamily::ALL.map(|family| {
+        ColumnFamilyDescriptor::new(family.name(), schema::writer_options(family, &failures))
+    });
+    let other = ColumnFamilyDescriptor::new(OTHER, Options::default());
+    DB::open_cf_descriptors(&Options::default(), target, ours.into_iter().chain([other]))
+        .expect("a node opens it")
+}
+
+#[test]
+fn tables_that_fail_to_be_replaced_are_refused_until_they_are() {
+    let steps = steps(true);
+    assert_eq!(steps.len(), 19, "{steps:?}");
+    let mut guarded = 0;
+    for (number, step) in steps.iter().enumerate() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("db");
+        node_database(&target);
+        let before = all_rows(&target);
+        let file = snapshot(dir.path());
+        let mut taken = 0;
+        let error = restored_watched(&file, &target, true, |_| {
+            taken += 1;
+            if taken > number {
+                Err(io::Error::other("as told"))
+            } else {
+                Ok(())
+            }
+        })
+        .expect_err("a step failed");
+        assert!(matches!(error, RestoreError::Io { .. }), "{error}");
+
+        let opened = Database::open(&target, &OpenOptions::default());
+        match step {
+            RestoreStep::Open | RestoreStep::Mark => {
+                assert!(opened.is_ok(), "{step:?}");
+                assert_eq!(all_rows(&target), before);
+            }
+            RestoreStep::CleanUp => assert!(opened.is_ok(), "{step:?}"),
+            _ => {
+                let error = opened.expect_err("the tables are not complete");
+                assert!(
+                    matches!(
+                        error,
+                        OpenError::Unfinished {
+                            digest: Some(_),
+                            ..
+                        }
+                    ),
+                    "{step:?}: {error}"
+                );
+                assert!(error.to_string().contains("restore` again"), "{error}");
+                let without = restored(&file, &target, &options(false));
+                assert!(
+                    matches!(&without, Err(RestoreError::Refused { findings })
+                        if matches!(findings[..], [Finding::Unfinished { .. }])),
+                    "{without:?}"
+                );
+            }
+        }
+        // Between guard and release, nothing else can open it either.
+        if let Err(error) = opens_for_writing(&target) {
+            assert!(
+                error.contains("run the same blob-snapshot restore again"),
+                "{error}"
+            );
+            guarded += 1;
+        }
+        let report = restored(&file, &target, &options(true)).expect("the second time");
+        let unmarked = matches!(
+            step,
+            RestoreStep::Open | RestoreStep::Mark | RestoreStep::CleanUp
+        );
+        let expected = if unmarked {
+            Action::Replace
+        } else {
+            Action::Finish
+        };
+        assert_eq!(report.action, expected, "{step:?}");
+        assert_replaced(&target);
+    }
+    // From the first table that is cleared to the guard's own end.
+    assert_eq!(guarded, 14);
+}
+
+#[test]
+fn a_copy_without_the_marker_s_file_is_refused_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("db");
+    node_database(&target);
+    let file = snapshot(dir.path());
+    let failed = restored_watched(&file, &target, true, |step| match step {
+        RestoreStep::ReadBack => Err(io::Error::other("as told")),
+        _ => Ok(()),
+    });
+    assert!(failed.is_err());
+    fs::remove_file(target.join("RESTORE-UNFINISHED")).unwrap();
+    let opened = Database::open(&target, &OpenOptions::default());
+    assert!(
+        matches!(opened, Err(OpenError::Unfinished { .. })),
+        "{opened:?}"
+    );
+    restored(&file, &target, &options(true)).unwrap();
+    assert_replaced(&target);
+}
+
+#[test]
+fn a_new_database_that_fails_leaves_nothing() {
+    let steps = steps(false);
+    assert_eq!(steps.len(), 14, "{steps:?}");
+    let expected = expected_rows();
+    for number in 0..steps.len() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("db");
+        let file = snapshot(dir.path());
+        let mut taken = 0;
+        let failed = restored_watched(&file, &target, false, |_| {
+            taken += 1;
+            if taken > number {
+                Err(io::Error::other("as told"))
+            } else {
+                Ok(())
+            }
+        });
+        assert!(failed.is_err());
+        // The name may be there before it is durable, and then it names all of it.
+        if target.exists() {
+            assert!(number >= steps.len() - 2, "{:?}", steps[number]);
+            assert_eq!(all_rows(&target), expected);
+            assert_eq!(names(dir.path()), ["db", "snapshot.bin"]);
+        } else {
+            assert_eq!(names(dir.path()), ["snapshot.bin"]);
+        }
+    }
+}
+
+#[test]
+fn another_run_and_strangers_are_not_disturbed() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("db");
+    let file = snapshot(dir.path());
+    let inner = restored_watched(&file, &target, false, |step| {
+        if step == RestoreStep::ReadBack {
+            let second = restored(&file, &target, &options(false));
+            assert!(
+                matches!(second, Err(RestoreError::Busy { .. })),
+                "{second:?}"
+            );
+            let unfinished = dir.path().join("db.restore.tmp/db");
+            let opened = Database::open(&unfinished, &OpenOptions::default());
+            assert!(
+                matches!(opened, Err(OpenError::Unfinished { .. })),
+                "{opened:?}"
+            );
+        }
+        Ok(())
+    });
+    assert!(inner.is_ok(), "{inner:?}");
+
+    let target = dir.path().join("other");
+    let stranger = dir.path().join("other.restore.tmp");
+    fs::create_dir(&stranger).unwrap();
+    fs::write(stranger.join("mine"), "mine").unwrap();
+    let refused = restored(&file, &target, &options(false));
+    assert!(
+        matches!(refused, Err(RestoreError::Occupied { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(names(&stranger), ["mine"]);
+}
