@@ -30,6 +30,7 @@ pub mod wal;
 pub use create::{CreateError, CreateOptions, create, create_file};
 pub use open::{Database, OpenError, OpenOptions, OpenWarning, WalRecovery};
 pub use progress::Progress;
+pub use restore::{RestoreError, RestoreOptions, RestoreReport, restore};
 pub use scan::ScanError;
 pub use summary::SnapshotSummary;
 pub use verify::{ReadError, VerifyError, verify_file};

@@ -23,6 +23,7 @@ fn refused_by_all(db: &Path, words: &[&str]) {
         &["create", "--db", db, "--epoch", "1", "--output", "-"],
         &["digest", "--epoch", "1", db],
         &["inspect", "--epoch", "1", db],
+        &["check", "--epoch", "1", "--db", db],
         &["bench-blob-info-snapshot", "--epoch", "1", "--db-path", db],
     ];
     for args in commands {

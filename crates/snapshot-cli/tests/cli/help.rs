@@ -2,7 +2,7 @@
 
 use crate::common::{blob_snapshot, run};
 
-const COMMANDS: [&str; 8] = [
+const COMMANDS: [&str; 10] = [
     "create",
     "verify",
     "inspect",
@@ -10,6 +10,8 @@ const COMMANDS: [&str; 8] = [
     "fingerprint",
     "compare",
     "diff",
+    "restore",
+    "check",
     "bench-blob-info-snapshot",
 ];
 

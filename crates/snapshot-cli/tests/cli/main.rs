@@ -5,6 +5,7 @@
 
 mod bench;
 mod bits;
+mod check;
 mod common;
 mod compare;
 mod create;
@@ -19,4 +20,5 @@ mod inspect;
 mod interrupted;
 mod locked;
 mod output;
+mod restore;
 mod verify;

@@ -66,11 +66,13 @@ pub(crate) const BROKEN: [Broken; 20] = [
     Broken::PooledCertifiedIsTotal,
 ];
 
+/// The objects of a blob ID: those that own their storage, and when the pooled ones were certified.
+type Group = (Vec<(ObjectId, PerObjectBlobInfoV1)>, Vec<Option<Epoch>>);
+
 /// The rows that follow from `rows`, with one rule broken if told so.
 pub(crate) fn rebuild(rows: &[Row], broken: Option<Broken>) -> BTreeMap<BlobId, BlobInfo> {
     let is = |rule| broken == Some(rule);
-    let mut groups: BTreeMap<BlobId, (Vec<(ObjectId, PerObjectBlobInfoV1)>, Vec<Option<Epoch>>)> =
-        BTreeMap::new();
+    let mut groups: BTreeMap<BlobId, Group> = BTreeMap::new();
     for (key, record) in rows {
         match record {
             Record::PerObjectBlobInfo(PerObjectBlobInfo::V1(row)) => {

@@ -214,7 +214,8 @@ fn a_file_that_changes_between_the_two_readings_is_found_out() {
     flipped[20_000] ^= 1;
     for changed in [flipped, counted, sealed[..sealed.len() - 1].to_vec()] {
         fs::write(&file, &sealed).unwrap();
-        let snapshot = VerifiedSnapshot::read(&[file.clone()], &Progress::new()).unwrap();
+        let snapshot =
+            VerifiedSnapshot::read(std::slice::from_ref(&file), &Progress::new()).unwrap();
         let plan = Plan::new(snapshot, &target, &RestoreOptions::default()).unwrap();
         fs::write(&file, changed).unwrap();
         let error = plan.build(&Progress::new()).expect_err("it changed");
