@@ -5,7 +5,7 @@
 pub(crate) enum Exit {
     /// Done, and the answer, if one was asked for, is yes.
     Ok = 0,
-    /// The answer is no: not sound, not as expected, digests differ.
+    /// The answer is no: not sound, not as expected, digests differ, tables disagree.
     No = 1,
     /// The command line makes no sense.
     Usage = 2,
@@ -27,7 +27,7 @@ macro_rules! with_exit_codes {
             $($text,)+
             "\n\nExit codes:\n",
             "  0  done, and the answer is yes\n",
-            "  1  the answer is no: not sound, not as expected, or digests differ\n",
+            "  1  the answer is no: not sound, not as expected, digests differ, or tables disagree\n",
             "  2  the command line is wrong\n",
             "  3  an input cannot be used, or an output cannot be written"
         )
