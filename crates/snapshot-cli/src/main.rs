@@ -10,6 +10,7 @@
 
 mod args;
 mod cmd;
+mod comparisons;
 mod differences;
 mod error;
 mod exit;

@@ -1,4 +1,5 @@
-//! What the counts of a comparison probably mean, in plain words: pure functions of a [`DiffSummary`].
+//! What the counts of a comparison probably mean, in plain words (`docs/fingerprint.md`, "What a difference
+//! means"): pure functions of a [`DiffSummary`].
 //!
 //! Each cause explains some of the differing rows, and no row is explained twice. What is left is said to
 //! be unexplained.
