@@ -15,7 +15,12 @@ use std::thread;
 use common::{create_database, epoch_row};
 use rocksdb::WriteBatch;
 use snapshot_format::{Epoch, Header, SealedHeader, Table};
-use snapshot_store::{CreateOptions, Database, OpenOptions, Progress, create};
+use snapshot_store::check::{CheckOptions, check};
+use snapshot_store::publish::Replace;
+use snapshot_store::schema::ColumnFamily;
+use snapshot_store::{
+    CreateOptions, Database, OpenOptions, Progress, RestoreOptions, create, create_file, restore,
+};
 
 const DATABASE: &str = "SNAPSHOT_STORE_TEST_DATABASE";
 const THREADS: &str = "SNAPSHOT_STORE_TEST_THREADS";
@@ -29,24 +34,83 @@ const ROWS: u32 = 600_000;
 /// What creating it may take beyond what opening the database does.
 const ALLOWED_KIB: u64 = 32 * 1024;
 
+/// What restoring and checking may take, RocksDB's own share of an open database included.
+const ALLOWED_RESTORE_KIB: u64 = 56 * 1024;
+
 #[test]
 fn a_slow_output_does_not_make_rows_pile_up() {
     let dir = tempfile::tempdir().expect("a directory");
     write_flushed(dir.path());
     for threads in ["1", "2", "16"] {
-        let output = Command::new(env::current_exe().expect("this program"))
-            .args(["--exact", "creates_slowly", "--nocapture"])
-            .env(DATABASE, dir.path())
-            .env(THREADS, threads)
-            .output()
-            .expect("it runs again");
-        let text = String::from_utf8_lossy(&output.stdout);
-        let grown: u64 = text
-            .lines()
-            .find_map(|line| line.split_once(MARK)?.1.parse().ok())
-            .unwrap_or_else(|| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)));
+        let grown = grown_kib("creates_slowly", dir.path(), threads);
         assert!(grown < ALLOWED_KIB, "{grown} KiB with {threads} threads");
     }
+}
+
+#[test]
+fn a_restore_and_a_check_take_no_more_for_more_rows() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let db = dir.path().join("db");
+    write_flushed(&db);
+    let database = Database::open(&db, &OpenOptions::default()).expect("it is whole");
+    let snapshot = dir.path().join("snapshot.bin");
+    create_file(
+        &database,
+        &Header::Sealed(SealedHeader::offline(Epoch(1))),
+        &snapshot,
+        Replace::Refuse,
+        &CreateOptions::default(),
+        &Progress::new(),
+    )
+    .expect("the rows are sound");
+    for threads in ["1", "2", "4"] {
+        let restored = grown_kib("restores_and_checks", dir.path(), threads);
+        assert!(
+            restored < ALLOWED_RESTORE_KIB,
+            "{restored} KiB with {threads} threads"
+        );
+    }
+}
+
+/// How much memory the child takes that runs the test `name`.
+fn grown_kib(name: &str, path: &Path, threads: &str) -> u64 {
+    let output = Command::new(env::current_exe().expect("this program"))
+        .args(["--exact", name, "--nocapture"])
+        .env(DATABASE, path)
+        .env(THREADS, threads)
+        .output()
+        .expect("it runs again");
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.lines()
+        .find_map(|line| line.split_once(MARK)?.1.parse().ok())
+        .unwrap_or_else(|| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+/// The child: nothing without a snapshot to restore.
+#[test]
+fn restores_and_checks() {
+    let Ok(path) = env::var(DATABASE) else { return };
+    let path = Path::new(&path);
+    let threads = env::var(THREADS).expect("given with it");
+    let before = status_kib("VmHWM:");
+    let target = path.join("restored");
+    let options = RestoreOptions {
+        threads: threads.parse().ok(),
+        ..RestoreOptions::default()
+    };
+    let files = [path.join("snapshot.bin")];
+    restore(&files, &target, &options, &Progress::new()).expect("the snapshot is sound");
+    let database =
+        Database::open_column_families(&target, &ColumnFamily::ALL, &OpenOptions::default())
+            .expect("it is whole");
+    let options = CheckOptions {
+        epoch: None,
+        scratch: path.to_path_buf(),
+    };
+    let report = check(&database, &options, &Progress::new(), |_| {}).expect("it can be read");
+    assert_eq!(report.rows.total(), u64::from(ROWS));
+    std::fs::remove_dir_all(&target).expect("removed");
+    println!("{MARK}{}", status_kib("VmHWM:") - before);
 }
 
 /// A database whose rows are all in SST files, so that opening it takes no memory for them.

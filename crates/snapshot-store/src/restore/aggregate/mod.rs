@@ -1,8 +1,9 @@
 //! `aggregate_blob_info` rebuilt from the objects of a snapshot, in bounded memory.
 //!
-//! `object` is what is known of one object, `sort` brings the objects of one blob ID together, `tally`
-//! has the rules. Nothing here touches a database.
+//! `object` is what is known of one object, `sort` and `merge` bring the objects of one blob ID
+//! together, `tally` has the rules. Nothing here touches a database.
 
+pub(crate) mod merge;
 mod object;
 pub(crate) mod sort;
 mod tally;
@@ -12,7 +13,8 @@ use std::path::Path;
 use serde::Serialize;
 use snapshot_format::BlobId;
 
-use self::sort::{Merge, Parts, Run, Sum};
+use self::merge::Merge;
+use self::sort::{Parts, Run, Sum};
 use super::error::RestoreError;
 use super::sst::{FamilyOptions, SstFile, SstWriter};
 use super::workers::{self, Queue};
