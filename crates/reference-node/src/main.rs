@@ -81,6 +81,9 @@ struct Simulate {
     /// Seeds under way at a time [default: one for each processor]
     #[arg(long)]
     threads: Option<usize>,
+    /// In each cluster, let a node lose its database and start again from another's snapshot
+    #[arg(long)]
+    restore: bool,
     /// Make every node make a mistake, to see it found
     #[arg(long, value_name = "MISTAKE", value_parser = mutation())]
     mutate: Option<Mutation>,
@@ -205,6 +208,7 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
             let run = Run {
                 first: args.seed,
                 count: args.seeds,
+                restore: args.restore || args.mutate.is_some_and(Mutation::is_of_restore),
                 mutation: args.mutate,
                 root: args.dir.unwrap_or_else(simulation::default_root),
                 threads: args.threads.unwrap_or(threads),
@@ -289,6 +293,15 @@ fn describe_simulation(run: &Run, counts: &Statistics) -> Vec<String> {
             counts.boundaries_compared, counts.artifacts_compared
         ),
     ];
+    if counts.restores > 0 {
+        lines.push(format!(
+            "{} nodes restored from a snapshot; {} rows of aggregate_blob_info compared with a node that \
+             saw all events, exact where they must be; they differ where they may:",
+            counts.restores, counts.aggregate_rows_compared
+        ));
+        let inexact = counts.inexact.iter();
+        lines.extend(inexact.map(|(kind, count)| format!("{count:>9}  {kind}")));
+    }
     for (what, total, by_kind) in [
         ("answers of the hook", None, &counts.outcomes),
         ("crashes", Some(counts.crash_count()), &counts.crashes),

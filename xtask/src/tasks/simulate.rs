@@ -19,6 +19,9 @@ pub(crate) struct Options {
     /// The first of them; with `--seeds 1` a failure is shown again
     #[arg(long, default_value_t = 1, value_name = "S")]
     seed: u64,
+    /// In each cluster, let a node lose its database and start again from another's snapshot
+    #[arg(long)]
+    restore: bool,
     /// Make every node make a mistake, to see it found (an unknown one lists them)
     #[arg(long, value_name = "MISTAKE")]
     mutate: Option<String>,
@@ -42,6 +45,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut simulate = Cmd::new(programs.join("reference-node")).arg("simulate");
     let (seeds, seed) = (options.seeds.to_string(), options.seed.to_string());
     simulate = simulate.args(["--seeds", &seeds, "--seed", &seed]);
+    if options.restore {
+        simulate = simulate.arg("--restore");
+    }
     if let Some(mistake) = &options.mutate {
         simulate = simulate.args(["--mutate", mistake]);
     }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use node_hook::Outcome;
-use snapshot_format::Epoch;
+use snapshot_format::{BlobId, Epoch};
 
 use crate::error::NodeError;
 
@@ -72,6 +72,21 @@ pub enum Finding {
         /// What is there.
         left: String,
     },
+    /// A restored node knows something else of a blob than one that saw all events.
+    #[error("{what} for blob {blob_id}: a restored node has {restored}, another {whole}")]
+    Aggregate {
+        /// The blob.
+        blob_id: BlobId,
+        /// What differs.
+        what: String,
+        /// The restored node's row.
+        restored: String,
+        /// The row of the node that saw all events.
+        whole: String,
+    },
+    /// A restore failed, or its tables do not agree with each other.
+    #[error("restored from a snapshot: {0}")]
+    Restore(String),
     /// A file that is not the hook's was touched.
     #[error("{} is not the hook's, but was changed or removed", path.display())]
     Foreign {

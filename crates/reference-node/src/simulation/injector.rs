@@ -172,6 +172,13 @@ impl Injector {
         state.names.power_failure(rng)
     }
 
+    /// The node's directory is gone, with all that was durable in it.
+    pub(crate) fn nothing_is_left(&self) {
+        let mut state = self.lock();
+        state.durable = None;
+        state.names.forget();
+    }
+
     /// The newest epoch of which the hook said that something is durable.
     pub(crate) fn durable(&self) -> Option<Epoch> {
         self.lock().durable

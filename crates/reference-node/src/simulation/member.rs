@@ -1,8 +1,9 @@
 //! A node of the cluster: its processes, one after the other, and the checks after each thing it does.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::future::{Future as _, poll_fn};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -10,10 +11,12 @@ use std::task::Poll;
 use node_hook::{DIRECTORY, Mode, NodeStore, Outcome, Probe, SkipReason};
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
-use snapshot_format::Epoch;
+use snapshot_format::{BlobId, Epoch};
+use snapshot_store::aggregate::BlobInfo;
 use snapshot_store::naming::ArtifactKind;
 use tokio::runtime::Runtime;
 
+use super::aggregates;
 use super::artifacts::{self, Comparer, Present};
 use super::failure::Finding;
 use super::fault::{Loss, Trigger};
@@ -23,6 +26,7 @@ use super::mutation::{CursorStore, Mutation};
 use super::plan::{self, EpochPlan, NodePlan, Upkeep};
 use super::power;
 use super::stats::Statistics;
+use super::tree;
 use crate::event::{Event, EventKind};
 use crate::families;
 use crate::node::{Handled, Instruments, ReferenceNode};
@@ -116,6 +120,44 @@ impl<'a> Member<'a> {
     /// What the hook answered at the last boundary.
     pub(crate) const fn last(&self) -> Option<(Epoch, Outcome)> {
         self.last
+    }
+
+    /// The directory of the node's checkpoints and snapshots.
+    pub(crate) fn artifacts(&self) -> PathBuf {
+        self.dir.join(DIRECTORY)
+    }
+
+    /// The node's database.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.dir.join("db")
+    }
+
+    /// A directory beside it, for whatever comes up.
+    pub(crate) fn scratch(&self) -> &Path {
+        &self.dir
+    }
+
+    /// What the node knows of each blob.
+    pub(crate) fn aggregates(&self) -> Result<BTreeMap<BlobId, BlobInfo>, Finding> {
+        let node = self.node.as_ref();
+        let node = node.ok_or_else(|| Finding::Rig("the node is down".to_owned()))?;
+        Ok(aggregates::read(node.tables())?)
+    }
+
+    /// Stops the node. Unless only its tables are to be replaced, its whole directory is lost.
+    pub(crate) fn lose_database(&mut self, keep: bool) -> Result<(), Finding> {
+        self.stats.restores += 1;
+        self.crash(Some(Loss::Process))?;
+        if keep {
+            return Ok(());
+        }
+        self.injector.nothing_is_left();
+        tree::remove(&self.database())?;
+        tree::remove(&self.artifacts())?;
+        if self.plan.directory {
+            artifacts::plant_foreign(&self.artifacts())?;
+        }
+        Ok(())
     }
 
     /// Gets through the epoch that ends with the last event of the stream, crashes and all.
@@ -377,7 +419,7 @@ impl<'a> Member<'a> {
     /// What holds at any time: what is finished is right, nothing durable is lost, and nothing of
     /// somebody else is touched.
     fn compare(&mut self, stream: Stream<'_>) -> Result<Present, Finding> {
-        let directory = self.dir.join(DIRECTORY);
+        let directory = self.artifacts();
         let present = Present::list(&directory)?;
         let making = |name| self.injector.making(name);
         let history = stream.boundaries;
@@ -449,7 +491,7 @@ impl<'a> Member<'a> {
         struck.iter().for_each(|struck| self.stats.struck(struck));
         if loss.or_else(|| self.injector.gone()) == Some(Loss::Power) {
             self.injector.power_failure(&mut self.rng)?;
-            power::cut_newest_log(&self.dir.join("db"), &mut self.rng)?;
+            power::cut_newest_log(&self.database(), &mut self.rng)?;
         }
         self.injector.end_start();
         Ok(())

@@ -10,6 +10,7 @@
 //! right reason; at most one checkpoint and one snapshot, nothing unfinished; files of others are as
 //! they were; and the epoch went on.
 
+mod aggregates;
 mod artifacts;
 mod failure;
 mod fault;
@@ -20,6 +21,7 @@ mod mutation;
 mod names;
 mod plan;
 mod power;
+mod restoring;
 mod run;
 mod stats;
 mod tree;
@@ -44,6 +46,7 @@ use crate::workload::{FIRST_EPOCH, Workload};
 use member::{Member, Stream};
 use model::Model;
 use plan::{ClusterPlan, MIX};
+use restoring::{RestorePlan, Restored};
 
 /// What to simulate.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +61,8 @@ pub struct Cluster {
     pub events: Option<usize>,
     /// Whether anything goes wrong.
     pub faults: bool,
+    /// Whether a node loses its database at a boundary, and is restored from another's snapshot.
+    pub restore: bool,
     /// Where all nodes but the first crash, each time they get there first in an epoch, instead of
     /// where the seed decides.
     pub crash_at: Option<CrashAt>,
@@ -84,6 +89,7 @@ impl Cluster {
             epochs: None,
             events: None,
             faults: true,
+            restore: false,
             crash_at: None,
             mutation: None,
         }
@@ -137,6 +143,9 @@ pub fn simulate(
     let runtime = runtime::Builder::new_current_thread().enable_time().build();
     let runtime = runtime.map_err(|error| rig(error.into()))?;
     let plan = ClusterPlan::new(cluster);
+    let restore_plan = RestorePlan::new(seed, plan.nodes.len(), plan.epochs.len());
+    let restore_plan = restore_plan.filter(|_| cluster.restore);
+    let mut restored = None::<Restored>;
     let mut members = Vec::new();
     for (number, node) in plan.nodes.into_iter().enumerate() {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -176,6 +185,14 @@ pub fn simulate(
         let compared = report.nodes.iter().filter(|node| node.digest.is_some());
         total.boundaries_compared += u64::from(compared.count() >= 2);
         on_boundary(&report);
+        if let Some(restored) = &restored {
+            let compared = restored.compare(&members, epoch, &mut total);
+            compared.map_err(fail(restored.node, epoch))?;
+        }
+        if let Some(plan) = restore_plan.filter(|plan| plan.boundary == number) {
+            let done = plan.carry_out(&mut members, stream, cluster.mutation);
+            restored = done.map_err(fail(plan.victim, epoch))?;
+        }
     }
     let stream = Stream {
         events: &events,

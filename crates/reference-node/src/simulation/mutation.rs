@@ -22,6 +22,7 @@ use snapshot_store::{Progress, verify};
 use super::tree;
 use crate::error::NodeError;
 use crate::event::{Event, EventKind};
+use crate::families::Tuning;
 use crate::gc::Collected;
 use crate::node::{Boundary, ReferenceNode};
 use crate::tables::{Tables, value_error};
@@ -41,17 +42,20 @@ pub enum Mutation {
     PhaseTwoTouchesObjects,
     /// The older checkpoint goes before the new one is durable.
     OlderRemovedEarly,
+    /// A restore counts the deletable objects of a blob wrongly.
+    WrongAggregateRule,
 }
 
 impl Mutation {
     /// All mutations.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::GuardAfterFinisher,
         Self::CheckpointBeforeGc,
         Self::HashOrder,
         Self::NoDirectorySync,
         Self::PhaseTwoTouchesObjects,
         Self::OlderRemovedEarly,
+        Self::WrongAggregateRule,
     ];
 
     /// Its name on the command line.
@@ -64,6 +68,7 @@ impl Mutation {
             Self::NoDirectorySync => "no-directory-sync",
             Self::PhaseTwoTouchesObjects => "phase-two-touches-objects",
             Self::OlderRemovedEarly => "older-removed-early",
+            Self::WrongAggregateRule => "wrong-aggregate-rule",
         }
     }
 
@@ -134,6 +139,36 @@ impl Mutation {
             ) = info.map_err(wrong)?
             {
                 batch.delete_cf(tables.family(objects.name())?, key);
+            }
+            Ok(())
+        })?;
+        tables.write(batch)
+    }
+}
+
+impl Mutation {
+    /// Whether it shows only when a node is restored.
+    #[must_use]
+    pub const fn is_of_restore(self) -> bool {
+        matches!(self, Self::WrongAggregateRule)
+    }
+
+    /// Counts one deletable object too many where there are any, in the closed database at `path`.
+    pub(crate) fn miscount(path: &Path) -> Result<(), NodeError> {
+        let tables = Tables::open(path, Tuning::default())?;
+        let table = ColumnFamily::AggregateBlobInfo;
+        let mut batch = WriteBatch::default();
+        tables.scan(table, |key, value| {
+            let info = BlobInfo::decode(value);
+            let mut info = info.map_err(|source| value_error(table.name(), key, source))?;
+            let count = match &mut info {
+                BlobInfo::V1(BlobInfoV1::Valid(row)) => &mut row.count_deletable_total,
+                BlobInfo::V2(BlobInfoV2::Valid(row)) => &mut row.count_deletable_total,
+                _ => return Ok(()),
+            };
+            if *count > 0 {
+                *count += 1;
+                batch.put_cf(tables.family(table.name())?, key, info.encode());
             }
             Ok(())
         })?;

@@ -80,6 +80,13 @@ impl Names {
         self.syncing = None;
     }
 
+    /// The directory is gone.
+    pub(crate) fn forget(&mut self) {
+        self.pending.clear();
+        self.made = None;
+        self.syncing = None;
+    }
+
     fn synced(&mut self, directory: Directory) {
         self.syncing = None;
         match directory {

@@ -23,6 +23,8 @@ pub struct Run {
     pub first: u64,
     /// How many.
     pub count: u64,
+    /// Whether a node of each cluster loses its database and is restored.
+    pub restore: bool,
     /// A deliberate mistake in every node.
     pub mutation: Option<Mutation>,
     /// The directory in which the nodes get theirs.
@@ -95,6 +97,7 @@ fn one(run: &Run, seed: u64) -> Result<Statistics, Box<Failure>> {
         .tempdir_in(&run.root)
         .map_err(|error| rig(seed, error.into()))?;
     let cluster = Cluster {
+        restore: run.restore,
         mutation: run.mutation,
         ..Cluster::new(seed)
     };

@@ -27,6 +27,12 @@ pub struct Statistics {
     pub starts: u64,
     /// Crashes, by where and how.
     pub crashes: BTreeMap<String, u64>,
+    /// Nodes that lost their database and were restored from another's snapshot.
+    pub restores: u64,
+    /// Rows of `aggregate_blob_info` of restored nodes, compared with a node that saw all events.
+    pub aggregate_rows_compared: u64,
+    /// Where these differ as they may, by what differs.
+    pub inexact: BTreeMap<String, u64>,
     /// Faults that were no crashes, by where and how.
     pub faults: BTreeMap<String, u64>,
 }
@@ -79,10 +85,13 @@ impl AddAssign<&Self> for Statistics {
         self.boundaries_compared += other.boundaries_compared;
         self.artifacts_compared += other.artifacts_compared;
         self.starts += other.starts;
+        self.restores += other.restores;
+        self.aggregate_rows_compared += other.aggregate_rows_compared;
         for (to, from) in [
             (&mut self.outcomes, &other.outcomes),
             (&mut self.crashes, &other.crashes),
             (&mut self.faults, &other.faults),
+            (&mut self.inexact, &other.inexact),
         ] {
             for (kind, count) in from {
                 *to.entry(kind.clone()).or_default() += count;

@@ -16,6 +16,7 @@ fn seeds(first: u64, count: u64, mutation: Option<Mutation>) -> Run {
     Run {
         first,
         count,
+        restore: mutation.is_some_and(Mutation::is_of_restore),
         mutation,
         root: default_root(),
         threads: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
@@ -39,6 +40,26 @@ fn no_seed_breaks_a_promise() {
         "failed in stage checkpoint",
     ] {
         assert!(counts.outcomes.contains_key(outcome), "{counts:?}");
+    }
+}
+
+#[test]
+fn a_node_restored_from_a_snapshot_is_like_one_that_saw_all_events() {
+    let restoring = Run {
+        restore: true,
+        ..seeds(5000, 60, None)
+    };
+    let counts = run(&restoring, |_| {}).expect("no failure");
+    assert!(counts.restores > 40, "{counts:?}");
+    assert!(counts.aggregate_rows_compared > 2000, "{counts:?}");
+    // What a snapshot does not carry did occur, or the comparison would be of the easy cases only.
+    for what in [
+        "another version",
+        "initial_certified_epoch",
+        "event of permanent_total, certified",
+        "marked invalid before the snapshot",
+    ] {
+        assert!(counts.inexact.contains_key(what), "{counts:?}");
     }
 }
 
@@ -108,6 +129,7 @@ fn is_right(mutation: Mutation, finding: &Finding) -> bool {
         Mutation::NoDirectorySync | Mutation::OlderRemovedEarly => {
             matches!(finding, Finding::Lost { .. })
         }
+        Mutation::WrongAggregateRule => matches!(finding, Finding::Aggregate { .. }),
     }
 }
 
