@@ -6,6 +6,7 @@
 //!
 //! - [`workload`] makes events, [`event`] says what they are;
 //! - [`node`] follows them, [`tables`] applies them, [`gc`] collects what has ended;
+//! - [`follow`] runs a node as a process of its own, [`simulation`] clusters of them;
 //! - [`make_db`] makes a realistic database, [`bench_db`] a large one.
 
 pub mod bench_db;
@@ -13,6 +14,7 @@ mod checkpoint;
 pub mod error;
 pub mod event;
 pub mod families;
+pub mod follow;
 pub mod gc;
 mod later;
 pub mod make;

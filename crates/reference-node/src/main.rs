@@ -1,4 +1,5 @@
-//! The program `reference-node`: makes databases to look at and to measure with.
+//! The program `reference-node`: makes databases to look at and to measure with, and runs nodes to see
+//! what they leave behind.
 //!
 //! Arguments and output only; the work is the library's.
 
@@ -12,9 +13,13 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use node_hook::{DIRECTORY, Mode};
 use reference_node::bench_db::{BenchDb, BenchPlan, KeyOrder, make_bench_db};
+use reference_node::follow::{Follow, Kill, Told, follow};
 use reference_node::make::take_empty_dir;
 use reference_node::make_db::{DemoDb, DemoPlan, make_db};
-use reference_node::simulation::{self, BoundaryReport, Cluster, Mutation, Run, Statistics};
+use reference_node::point::Point;
+use reference_node::simulation::{
+    self, BoundaryReport, Cluster, EventStream, Mutation, Run, Statistics,
+};
 use serde::Serialize;
 
 /// Seeds after which a simulation says how far it is.
@@ -43,6 +48,11 @@ enum Command {
     Simulate(Simulate),
     /// Run one such cluster and show what each node had at each boundary; its files stay
     Cluster(ShowCluster),
+    /// Run a node, with blob info snapshots on, along a stream of events from where it stands to the end
+    ///
+    /// DIR/db is its database. The events are those of the seed, so that the process may end at any
+    /// moment, be it by SIGKILL, and the next one goes on.
+    Follow(FollowStream),
 }
 
 #[derive(Debug, Args)]
@@ -65,6 +75,81 @@ struct ShowCluster {
     /// Print what each node had as JSON
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, Args)]
+struct FollowStream {
+    /// The node's directory, made if missing
+    #[arg(long)]
+    dir: PathBuf,
+    /// Seed of the events
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Epochs of the stream; with 0, the node only starts and finishes what was interrupted
+    #[arg(long, default_value_t = 6)]
+    epochs: u32,
+    /// Events of each epoch before the one that ends it
+    #[arg(long, default_value_t = 60)]
+    events_per_epoch: u64,
+    /// What is kept of each boundary
+    #[arg(long, value_enum, default_value_t = Keep::Checkpoint)]
+    mode: Keep,
+    /// Wait for background work at the start and after each boundary, not only at the end
+    #[arg(long)]
+    settle: bool,
+    /// Die by SIGKILL before the K-th step of the hook's work on disk, from 0
+    #[arg(long, value_name = "K", conflicts_with = "kill_at_point")]
+    kill_at_step: Option<u64>,
+    /// Die by SIGKILL at this point of the node's own work
+    #[arg(long, value_name = "NAME", value_parser = point())]
+    kill_at_point: Option<Point>,
+    /// How often the node gets past that point before
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        requires = "kill_at_point"
+    )]
+    passes: u64,
+    /// Print each line as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Keep {
+    /// A checkpoint
+    Checkpoint,
+    /// A snapshot, made in the background
+    Snapshot,
+}
+
+impl From<FollowStream> for Follow {
+    fn from(args: FollowStream) -> Self {
+        let at_point = args.kill_at_point.map(|point| Kill::Point {
+            point,
+            passes: args.passes,
+        });
+        Self {
+            dir: args.dir,
+            stream: EventStream {
+                seed: args.seed,
+                epochs: args.epochs,
+                events_per_epoch: args.events_per_epoch,
+            },
+            mode: match args.mode {
+                Keep::Checkpoint => Mode::Checkpoint,
+                Keep::Snapshot => Mode::Snapshot,
+            },
+            settle: args.settle,
+            kill: args.kill_at_step.map(Kill::Step).or(at_point),
+        }
+    }
+}
+
+/// The names of the points, for the help and for suggestions.
+fn point() -> impl TypedValueParser<Value = Point> {
+    PossibleValuesParser::new(Point::ALL.map(Point::name)).try_map(|name| name.parse::<Point>())
 }
 
 #[derive(Debug, Args)]
@@ -220,10 +305,25 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
             })?;
             print(args.json, &counts, || describe_simulation(&run, &counts))
         }
+        Command::Follow(args) => {
+            let json = args.json;
+            Ok(follow(&args.into(), move |told| print_at_once(json, told))?)
+        }
     }
 }
 
-/// The only place that prints.
+/// One line, which has reached the reader when this returns: the process may not live any longer.
+fn print_at_once(json: bool, told: &Told) {
+    let line = match json {
+        true => serde_json::to_string(told).unwrap_or_else(|error| error.to_string()),
+        false => told.to_string(),
+    };
+    let mut out = std::io::stdout().lock();
+    // Who does not read any more does not keep a node from its work.
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// Where all else is printed.
 fn print(
     json: bool,
     made: &impl Serialize,

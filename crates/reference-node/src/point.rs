@@ -2,6 +2,8 @@
 //!
 //! A node has no use for this. What a test does at a point is the test's business.
 
+use std::str::FromStr;
+
 use crate::error::NodeError;
 
 /// A point in a node's work: what was done last is written, what comes next is not.
@@ -59,7 +61,43 @@ impl Point {
         Self::PhaseTwo,
         Self::PhaseTwoDone,
     ];
+
+    /// The name by which it is asked for.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Event => "event",
+            Self::Applied => "applied",
+            Self::Handled => "handled",
+            Self::Boundary => "boundary",
+            Self::EarlierComplete => "earlier-complete",
+            Self::PoolsCollected => "pools-collected",
+            Self::ObjectsCollected => "objects-collected",
+            Self::Collected => "collected",
+            Self::HookReturned => "hook-returned",
+            Self::EpochChanged => "epoch-changed",
+            Self::Finisher => "finisher",
+            Self::Finished => "finished",
+            Self::PhaseTwo => "phase-two",
+            Self::PhaseTwoDone => "phase-two-done",
+        }
+    }
 }
+
+impl FromStr for Point {
+    type Err = UnknownPoint;
+
+    fn from_str(name: &str) -> Result<Self, UnknownPoint> {
+        let found = Self::ALL.into_iter().find(|point| point.name() == name);
+        found.ok_or_else(|| UnknownPoint(name.to_owned()))
+    }
+}
+
+/// There is no point of that name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no point of a node's work is called {0}")]
+pub struct UnknownPoint(String);
 
 /// Is told each point that a node gets to.
 pub trait Watch: Send + Sync + 'static {

@@ -63,6 +63,20 @@ impl Present {
         self.names.contains(&ArtifactName::finished(kind, epoch))
     }
 
+    /// Checks that nothing unfinished is left, and at most one of each kind.
+    pub(crate) fn require_tidy(&self) -> Result<(), Finding> {
+        let kinds = [ArtifactKind::Checkpoint, ArtifactKind::Snapshot];
+        let problem = if self.has_unfinished() {
+            "something unfinished is left"
+        } else if kinds.into_iter().any(|kind| self.count(kind) > 1) {
+            "more than one checkpoint, or more than one snapshot, is left"
+        } else {
+            return Ok(());
+        };
+        let left = self.tell();
+        Err(Finding::Leftovers { problem, left })
+    }
+
     /// For a message.
     pub(crate) fn tell(&self) -> String {
         match self.names.as_slice() {

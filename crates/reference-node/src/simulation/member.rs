@@ -378,32 +378,16 @@ impl<'a> Member<'a> {
 
     /// Nothing went wrong, so what must be there is, and nothing else.
     fn check_tidy(&self, present: &Present) -> Result<(), Finding> {
+        present.require_tidy()?;
         let left = || present.tell();
-        if present.has_unfinished() {
-            let problem = "something unfinished is left";
-            return Err(Finding::Leftovers {
-                problem,
-                left: left(),
-            });
-        }
-        let [checkpoints, snapshots] =
-            [ArtifactKind::Checkpoint, ArtifactKind::Snapshot].map(|kind| present.count(kind));
-        if checkpoints > 1 || snapshots > 1 {
-            let problem = "more than one checkpoint, or more than one snapshot, is left";
-            return Err(Finding::Leftovers {
-                problem,
-                left: left(),
-            });
-        }
-        let mode = self.mode();
-        if mode == Mode::Snapshot && checkpoints > 0 {
+        if self.mode() == Mode::Snapshot && present.count(ArtifactKind::Checkpoint) > 0 {
             let problem = "the checkpoint is left although its snapshot is there";
             return Err(Finding::Leftovers {
                 problem,
                 left: left(),
             });
         }
-        let kind = match mode {
+        let kind = match self.mode() {
             Mode::Checkpoint => ArtifactKind::Checkpoint,
             Mode::Snapshot => ArtifactKind::Snapshot,
         };

@@ -19,6 +19,7 @@ mod member;
 mod model;
 mod mutation;
 mod names;
+mod oracle;
 mod plan;
 mod power;
 mod restoring;
@@ -37,6 +38,7 @@ use tokio::runtime;
 
 pub use failure::{Failure, Finding};
 pub use mutation::Mutation;
+pub use oracle::{EventStream, Oracle};
 pub use run::{Run, default_root, run};
 pub use stats::Statistics;
 

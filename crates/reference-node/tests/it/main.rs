@@ -7,6 +7,7 @@ mod boundary;
 mod cli;
 mod cluster;
 mod events;
+mod killed;
 mod make_db;
 mod recount;
 mod replay;
