@@ -35,6 +35,8 @@ fn every_row_is_in_the_table_and_in_the_json() {
         ("verify from page cache, one core", 1),
         ("restore, three tables, verified, vs baseline", 1),
         ("  all tables, read back, vs baseline", 1),
+        ("pause at the boundary, mode checkpoint", 3),
+        ("pause at the boundary, mode snapshot", 3),
         ("peak memory of create", 2),
         ("peak memory of verify", 1),
         ("digest exchange to locate a divergence", 1),
@@ -76,6 +78,22 @@ fn one_step_alone_can_be_asked_for() {
         text.contains("verify from page cache") && !text.contains("create"),
         "{text}"
     );
+}
+
+#[test]
+fn the_pause_is_measured_at_three_sizes_and_needs_no_other_database() {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+    let (ok, text, errors) = bench(&[
+        "--dir",
+        dir.path().to_str().expect("text"),
+        "--only",
+        "pause",
+    ]);
+    assert!(ok, "{errors}");
+    let lines = |what| text.lines().filter(|line| line.contains(what)).count();
+    assert_eq!(lines("pause at the boundary, mode checkpoint"), 3, "{text}");
+    assert_eq!(lines("pause at the boundary, mode snapshot"), 3, "{text}");
+    assert!(!errors.contains("making a database"), "{errors}");
 }
 
 #[test]

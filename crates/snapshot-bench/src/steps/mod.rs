@@ -4,6 +4,7 @@ mod create;
 pub(crate) mod divergence;
 mod growth;
 mod memory;
+mod pause;
 mod restore;
 mod verify;
 
@@ -36,20 +37,26 @@ pub enum Step {
     Memory,
     /// Two snapshots that differ in one row: what finding it takes.
     Divergence,
+    /// The pause at an epoch boundary, against a checkpoint alone.
+    Pause,
     /// Cost for each row as the number of rows grows.
     Growth,
 }
 
 impl Step {
     /// All that run unless told otherwise: growth takes its time.
-    pub const DEFAULT: [Self; 6] = [
+    pub const DEFAULT: [Self; 7] = [
         Self::Create,
         Self::Null,
         Self::Verify,
         Self::Restore,
+        Self::Pause,
         Self::Memory,
         Self::Divergence,
     ];
+
+    /// Those on a database of each layout.
+    const ON_LAYOUTS: [Self; 4] = [Self::Create, Self::Null, Self::Verify, Self::Restore];
 }
 
 /// Where and how to measure.
@@ -80,8 +87,7 @@ impl Bench {
     pub fn run(&self, steps: &[Step], mut say: impl FnMut(&str)) -> Result<Vec<Row>> {
         let wants = |step| steps.contains(&step);
         let mut table = Vec::new();
-        let on_database = [Step::Create, Step::Null, Step::Verify, Step::Restore];
-        if on_database.into_iter().any(wants) {
+        if Step::ON_LAYOUTS.into_iter().any(wants) {
             for (layout, name) in LAYOUTS {
                 say(&format!("making a database of {} rows ({name})", self.rows));
                 let scratch = self.dir.join("scratch");
@@ -109,6 +115,9 @@ impl Bench {
                 }
                 fs::remove_dir_all(&scratch)?;
             }
+        }
+        if wants(Step::Pause) {
+            table.extend(self.pause(&mut say)?);
         }
         if wants(Step::Memory) {
             say("peak memory");
