@@ -8,16 +8,15 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use node_hook::{DIRECTORY, Mode, NodeStore, Outcome, Probe, SkipReason};
+use node_hook::{DIRECTORY, Mode, NodeStore, Outcome, Probe};
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
 use snapshot_format::{BlobId, Epoch};
 use snapshot_store::aggregate::BlobInfo;
-use snapshot_store::naming::ArtifactKind;
 use tokio::runtime::Runtime;
 
 use super::aggregates;
-use super::artifacts::{self, Comparer, Present};
+use super::artifacts::{self, Comparer};
 use super::failure::Finding;
 use super::fault::{Loss, Trigger};
 use super::injector::{FaultyStore, Injector};
@@ -59,19 +58,19 @@ pub(crate) struct Stream<'a> {
 /// One node and its directory.
 pub(crate) struct Member<'a> {
     dir: PathBuf,
-    plan: NodePlan,
+    pub(super) plan: NodePlan,
     rng: ChaCha8Rng,
     runtime: &'a Runtime,
-    injector: Arc<Injector>,
+    pub(super) injector: Arc<Injector>,
     mutation: Option<Mutation>,
     node: Option<ReferenceNode>,
     /// What the node still does in this epoch, and after which of its events.
     upkeep: Vec<(usize, Upkeep)>,
-    comparer: Comparer,
+    pub(super) comparer: Comparer,
     /// Whether background work of the last boundary still waits.
     held: bool,
     /// What the hook answered at the last boundary.
-    last: Option<(Epoch, Outcome)>,
+    pub(super) last: Option<(Epoch, Outcome)>,
     pub(crate) stats: Statistics,
 }
 
@@ -303,46 +302,6 @@ impl<'a> Member<'a> {
         self.settle(stream, outcome == Outcome::Taken)
     }
 
-    /// Whether the hook's answer is the one there was reason for.
-    fn judge(
-        &self,
-        outcome: Outcome,
-        event: &Event,
-        catching_up: bool,
-        latest: Option<u64>,
-    ) -> Result<(), Finding> {
-        let faults = self.injector.count_struck();
-        let skip = if !self.plan.config.blob_info_snapshot.enabled {
-            Some(SkipReason::Disabled)
-        } else if catching_up {
-            Some(SkipReason::CatchingUp)
-        } else {
-            let latest = latest.filter(|latest| *latest >= event.index);
-            latest.map(|latest_handled| SkipReason::Reprocessing {
-                latest_handled,
-                boundary: event.index,
-            })
-        };
-        let right = match (skip, outcome) {
-            (Some(expected), Outcome::Skipped(got)) => expected == got,
-            (None, Outcome::Taken) => true,
-            (_, Outcome::Failed(_)) => faults > 0,
-            _ => false,
-        };
-        if right {
-            return Ok(());
-        }
-        let expected = skip.map_or_else(
-            || "taken it".to_owned(),
-            |reason| format!("skipped it because {reason}"),
-        );
-        Err(Finding::Outcome {
-            got: outcome,
-            expected,
-            faults,
-        })
-    }
-
     /// Waits until background work stands where it has to wait, or has ended before.
     fn until_held(&self) {
         let Some(node) = &self.node else { return };
@@ -374,51 +333,6 @@ impl<'a> Member<'a> {
             self.check_tidy(&present)?;
         }
         Ok(())
-    }
-
-    /// Nothing went wrong, so what must be there is, and nothing else.
-    fn check_tidy(&self, present: &Present) -> Result<(), Finding> {
-        present.require_tidy()?;
-        let left = || present.tell();
-        if self.mode() == Mode::Snapshot && present.count(ArtifactKind::Checkpoint) > 0 {
-            let problem = "the checkpoint is left although its snapshot is there";
-            return Err(Finding::Leftovers {
-                problem,
-                left: left(),
-            });
-        }
-        let kind = match self.mode() {
-            Mode::Checkpoint => ArtifactKind::Checkpoint,
-            Mode::Snapshot => ArtifactKind::Snapshot,
-        };
-        match self.last {
-            Some((epoch, Outcome::Taken)) if !present.has(kind, epoch) => Err(Finding::Missing {
-                missing: format!("the {kind:?} of epoch {epoch}"),
-                left: left(),
-            }),
-            _ => Ok(()),
-        }
-    }
-
-    /// What holds at any time: what is finished is right, nothing durable is lost, and nothing of
-    /// somebody else is touched.
-    fn compare(&mut self, stream: Stream<'_>) -> Result<Present, Finding> {
-        let directory = self.artifacts();
-        let present = Present::list(&directory)?;
-        let making = |name| self.injector.making(name);
-        let history = stream.boundaries;
-        self.comparer
-            .compare(&directory, &present, history, making)?;
-        if let Some(epoch) = self.injector.durable()
-            && !present.finished().any(|name| name.epoch >= epoch)
-        {
-            let left = present.tell();
-            return Err(Finding::Lost { epoch, left });
-        }
-        if self.plan.directory {
-            artifacts::check_foreign(&directory)?;
-        }
-        Ok(present)
     }
 
     /// Starts a process, and waits until it has finished what the one before left.

@@ -22,6 +22,7 @@ mod names;
 mod oracle;
 mod plan;
 mod power;
+mod promises;
 mod restoring;
 mod run;
 mod stats;
