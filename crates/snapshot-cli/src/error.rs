@@ -205,10 +205,8 @@ impl CliError {
     pub(crate) const fn is_verdict(&self) -> bool {
         match self {
             Self::Verify(error) => error.is_verdict(),
-            Self::Stdin {
-                source: ReadError::Decode(_),
-            }
-            | Self::NotWhole { .. } => true,
+            Self::Stdin { source } => source.is_verdict(),
+            Self::NotWhole { .. } => true,
             _ => false,
         }
     }

@@ -2,7 +2,6 @@
 //!
 //! How it was named is for `source`. Nothing here prints.
 
-use std::fs::File;
 use std::io::{self, Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -11,6 +10,7 @@ use snapshot_format::{
 };
 use snapshot_store::create::{CreateOptions, create};
 use snapshot_store::open::Database;
+use snapshot_store::transport::{self, Transport};
 use snapshot_store::verify::{ReadError, VerifyError, decode, decode_file};
 use snapshot_store::{Progress, SnapshotSummary};
 use snapshot_tools::header::{Origin, reframed};
@@ -40,14 +40,14 @@ impl Input {
         let is_stream = path
             .metadata()
             .is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
-        let Ok(file) = File::open(path) else {
+        let Ok(file) = transport::open(path) else {
             return Self {
                 medium: Medium::File(path.to_path_buf()),
                 framing: Framing::Sealed,
             };
         };
         if is_stream {
-            return Self::stream(Some(path.to_path_buf()), file);
+            return Self::decompressed(Some(path.to_path_buf()), file);
         }
         Self {
             framing: framing_of(&begin(file)),
@@ -55,8 +55,14 @@ impl Input {
         }
     }
 
-    /// What can be read once.
-    pub(crate) fn stream(path: Option<PathBuf>, mut reader: impl Read + Send + 'static) -> Self {
+    /// Standard input, which can be read once.
+    pub(crate) fn stdin() -> Result<Self, CliError> {
+        let stdin = Transport::new(io::stdin())
+            .map_err(|source| stream_error(&None, ReadError::new(0, source)))?;
+        Ok(Self::decompressed(None, stdin))
+    }
+
+    fn decompressed(path: Option<PathBuf>, mut reader: impl Read + Send + 'static) -> Self {
         let begin = begin(&mut reader);
         Self {
             framing: framing_of(&begin),
@@ -141,13 +147,15 @@ impl Input {
     pub(crate) fn bytes(self, limit: u64) -> Result<Vec<u8>, CliError> {
         let mut bytes = Vec::new();
         match self.medium {
-            Medium::File(path) => File::open(&path)
-                .and_then(|file| file.take(limit).read_to_end(&mut bytes))
-                .map_err(|source| VerifyError::Open { path, source }.into()),
+            Medium::File(path) => match transport::open(&path) {
+                Ok(file) => (file.take(limit).read_to_end(&mut bytes))
+                    .map_err(|source| stream_error(&Some(path), ReadError::new(0, source))),
+                Err(source) => Err(VerifyError::Open { path, source }.into()),
+            },
             Medium::Stream(path, reader) => reader
                 .take(limit)
                 .read_to_end(&mut bytes)
-                .map_err(|source| stream_error(&path, ReadError::Io { offset: 0, source })),
+                .map_err(|source| stream_error(&path, ReadError::new(0, source))),
             Medium::Database(..) => Ok(0),
         }
         .map(|_| bytes)
@@ -156,7 +164,7 @@ impl Input {
     /// Whether it begins as a JSON object does, which no snapshot does.
     pub(crate) fn is_json(&mut self) -> bool {
         let begin = match &mut self.medium {
-            Medium::File(path) => File::open(path).map(begin).unwrap_or_default(),
+            Medium::File(path) => transport::open(path).map(begin).unwrap_or_default(),
             Medium::Stream(_, reader) => {
                 let peeked = begin(&mut *reader);
                 let rest = std::mem::replace(reader, Box::new(io::empty()));

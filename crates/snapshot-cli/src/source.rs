@@ -1,14 +1,13 @@
 //! Where a command reads a snapshot from: a file, standard input, or a database that is serialized
 //! while it is read. Commands that look at rows see the same events from all of them: see `input`.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use snapshot_format::{Event, Header, Table};
 use snapshot_store::SnapshotSummary;
 use snapshot_store::open::Database;
 use snapshot_store::schema::ColumnFamily;
-use snapshot_store::verify::{decode, decode_file};
+use snapshot_store::verify::decode_file;
 
 use crate::args::OpenArgs;
 use crate::error::{CliError, UsageError};
@@ -80,8 +79,7 @@ impl Source {
     ) -> Result<SnapshotSummary, CliError> {
         out.meter()
             .during("reading", Unit::Bytes, |progress| match self {
-                Self::Stdin => decode(io::stdin().lock(), progress, on_event)
-                    .map_err(|source| CliError::Stdin { source }),
+                Self::Stdin => Input::stdin()?.read(progress, on_event),
                 Self::File(path) | Self::Database(path) => {
                     Ok(decode_file(path, progress, on_event)?)
                 }
@@ -135,7 +133,7 @@ impl Reader<'_> {
     /// Opens `source`, saying all that is to be said of it, so that it can be read without an [`Output`].
     pub(crate) fn open(self, source: &Source, out: &mut Output) -> Result<Input, CliError> {
         match source {
-            Source::Stdin => Ok(Input::stream(None, io::stdin())),
+            Source::Stdin => Input::stdin(),
             Source::File(path) => Ok(Input::file(path)),
             Source::Database(path) => {
                 let header = self.header.resolve(path, out)?;

@@ -24,6 +24,7 @@ mod scan;
 pub mod schema;
 pub mod space;
 pub mod summary;
+pub mod transport;
 pub mod verify;
 pub mod wal;
 

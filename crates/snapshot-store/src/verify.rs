@@ -8,6 +8,7 @@ use snapshot_format::{DecodeError, Decoder, Event, Status};
 
 use crate::progress::Progress;
 use crate::summary::SnapshotSummary;
+use crate::transport::{Transport, ZstdError};
 
 /// Bytes read at a time: large enough that system calls vanish, small enough to stay in the cache
 /// between reading, decoding and hashing.
@@ -29,9 +30,32 @@ pub enum ReadError {
         /// Why.
         source: io::Error,
     },
+    /// What was read is compressed, and cannot be decompressed.
+    #[error(transparent)]
+    Zstd(#[from] ZstdError),
     /// What was read is not a snapshot.
     #[error(transparent)]
     Decode(#[from] DecodeError),
+}
+
+impl ReadError {
+    /// What an error of a reader means after `offset` bytes.
+    #[must_use]
+    pub fn new(offset: u64, source: io::Error) -> Self {
+        source
+            .downcast::<ZstdError>()
+            .map_or_else(|source| Self::Io { offset, source }, Self::Zstd)
+    }
+
+    /// Whether what was read is not a sound snapshot, as against not read.
+    #[must_use]
+    pub const fn is_verdict(&self) -> bool {
+        match self {
+            Self::Decode(_) => true,
+            Self::Zstd(error) => error.is_verdict(),
+            Self::Io { .. } => false,
+        }
+    }
 }
 
 /// Why a file is not a sound snapshot, or could not be read.
@@ -69,17 +93,12 @@ impl VerifyError {
     /// Whether the file was read and found not to be a sound snapshot, as against not read.
     #[must_use]
     pub const fn is_verdict(&self) -> bool {
-        matches!(
-            self,
-            Self::Read {
-                source: ReadError::Decode(_),
-                ..
-            }
-        )
+        matches!(self, Self::Read { source, .. } if source.is_verdict())
     }
 }
 
-/// Decodes a snapshot from `reader` to its end, handing each event to `on_event`.
+/// Decodes a snapshot from `reader` to its end, handing each event to `on_event`. Compressed input is for a
+/// [`Transport`] in between.
 ///
 /// `progress` advances in bytes. One chunk of several is decoded like any file; see
 /// [`snapshot_format::Header::require_whole`].
@@ -141,8 +160,7 @@ impl ReadBuffer {
                 Ok(read) => read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(source) => {
-                    let offset = decoder.received();
-                    return Err(ReadError::Io { offset, source });
+                    return Err(ReadError::new(decoder.received(), source));
                 }
             };
             let bytes = space.get(..read).unwrap_or_default();
@@ -151,6 +169,27 @@ impl ReadBuffer {
             progress.advance(read as u64);
         }
         Ok(fed)
+    }
+
+    /// Reads `count` bytes for nothing, and returns how many there were.
+    ///
+    /// # Errors
+    ///
+    /// If `reader` fails.
+    pub(crate) fn skip(&mut self, reader: &mut impl Read, count: u64) -> io::Result<u64> {
+        let mut skipped = 0;
+        while skipped < count {
+            let length = self.bytes.len();
+            let wanted = usize::try_from(count - skipped).map_or(length, |n| n.min(length));
+            let (space, _) = self.bytes.split_at_mut(wanted);
+            match reader.read(space) {
+                Ok(0) => break,
+                Ok(read) => skipped += read as u64,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(skipped)
     }
 }
 
@@ -174,15 +213,16 @@ pub fn decode_file(
     on_event: impl FnMut(Event<'_>),
 ) -> Result<SnapshotSummary, VerifyError> {
     let (file, length) = open_file(path)?;
-    progress.begin(length);
+    // How much a compressed file holds shows at its end.
+    progress.begin(if file.is_compressed() { 0 } else { length });
     decode(file, progress, on_event).map_err(|source| VerifyError::Read {
         path: path.to_path_buf(),
         source,
     })
 }
 
-/// Opens a snapshot file, and tells its length in bytes.
-pub(crate) fn open_file(path: &Path) -> Result<(File, u64), VerifyError> {
+/// Opens a snapshot file, compressed or not, and tells its length on disk in bytes.
+pub(crate) fn open_file(path: &Path) -> Result<(Transport<File>, u64), VerifyError> {
     let open_error = |source| VerifyError::Open {
         path: path.to_path_buf(),
         source,
@@ -194,5 +234,6 @@ pub(crate) fn open_file(path: &Path) -> Result<(File, u64), VerifyError> {
             path: path.to_path_buf(),
         });
     }
-    Ok((file, metadata.len()))
+    let reader = Transport::file(file).map_err(open_error)?;
+    Ok((reader, metadata.len()))
 }

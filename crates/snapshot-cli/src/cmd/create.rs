@@ -33,7 +33,7 @@ pub(crate) const HELP: &str = with_exit_codes!(
     "Examples:\n",
     "  blob-snapshot create --db /data/blob_info_snapshots/checkpoint_epoch_11\n",
     "      writes snapshot_epoch_11.bin in the current directory\n",
-    "  blob-snapshot create --db checkpoint_epoch_11 --output - | zstd > snapshot_epoch_11.bin.zst\n",
+    "  blob-snapshot create --db checkpoint_epoch_11 --output snapshot_epoch_11.bin.zst\n",
     "  blob-snapshot create --db checkpoint_epoch_11 --framing counted --event-tx-digest <BASE58> \\\n",
     "      --event-seq 1 --next-event-index 35939\n",
     "      the bytes a node since v1.51 writes, if the cursor is that of the boundary"
@@ -45,7 +45,7 @@ pub(crate) struct CreateArgs {
     /// Directory of the database: a checkpoint, or the database of a stopped node
     #[arg(long, value_name = "DIR", alias = "db-path")]
     db: PathBuf,
-    /// Where to write; - is standard output [default: snapshot_epoch_<N>.bin in this directory]
+    /// Where to write, compressed if the name ends in .zst; - is standard output [default: snapshot_epoch_<N>.bin in this directory]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Replace the output if it exists

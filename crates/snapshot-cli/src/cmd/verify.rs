@@ -22,7 +22,7 @@ pub(crate) const HELP: &str = with_exit_codes!(
     "Examples:\n",
     "  blob-snapshot verify snapshot_epoch_11.bin\n",
     "  blob-snapshot verify snapshot_epoch_11.bin --expect-digest 0123456789abcdef --expect-epoch 11\n",
-    "  zstd -dc snapshot_epoch_11.bin.zst | blob-snapshot verify -"
+    "  blob-snapshot verify snapshot_epoch_11.bin.zst"
 );
 
 /// Options of `verify`.

@@ -22,3 +22,4 @@ mod locked;
 mod output;
 mod restore;
 mod verify;
+mod zst;

@@ -17,9 +17,10 @@ use snapshot_format::{
 
 use crate::open::Database;
 use crate::progress::Progress;
-use crate::publish::{AtomicFile, PublishError, Replace};
+use crate::publish::{PublishError, Replace};
 use crate::scan::ScanError;
 use crate::summary::SnapshotSummary;
+use crate::transport::OutputFile;
 
 /// Why a snapshot could not be created.
 #[derive(Debug, thiserror::Error)]
@@ -126,7 +127,8 @@ pub fn create(
 
 /// Creates the snapshot file `path` of `database`. It appears whole and durable, or not at all.
 ///
-/// A special file such as `/dev/null` or a pipe is written to directly.
+/// A special file such as `/dev/null` or a pipe is written to directly. A file whose name ends in `.zst` is
+/// compressed; digest and size are of the snapshot inside.
 ///
 /// # Errors
 ///
@@ -140,7 +142,7 @@ pub fn create_file(
     options: &CreateOptions,
     progress: &Progress,
 ) -> Result<SnapshotSummary, CreateError> {
-    let mut file = AtomicFile::create(path, replace)?;
+    let mut file = OutputFile::create(path, replace)?;
     let summary = create(database, header, &mut file, options, progress)?;
     file.commit()?;
     Ok(summary)

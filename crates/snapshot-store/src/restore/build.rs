@@ -11,7 +11,7 @@ use super::cursor::Resume;
 use super::error::RestoreError;
 use super::preflight::{Action, Preflight};
 use super::report::RowFacts;
-use super::source::objects;
+use super::source::{PartReader, objects};
 use super::sst::{FamilyOptions, SstFile, SstWriter};
 use super::staging::{self, Staging};
 use super::workers::{self, Queue};
@@ -21,7 +21,6 @@ use crate::progress::Progress;
 use crate::publish;
 use crate::schema::{ColumnFamily, EVENT_CURSOR_KEY, LATEST_HANDLED_EVENT_INDEX_KEY};
 use crate::summary::SnapshotSummary;
-use crate::verify::ReadBuffer;
 
 /// The three tables of the snapshot as SST files, and its objects, sorted. Dropping it removes them.
 #[derive(Debug)]
@@ -152,9 +151,9 @@ fn build_rows(
             epoch: summary.header.epoch(),
             output: Output::default(),
         };
-        let mut buffer = ReadBuffer::new();
+        let mut reader = PartReader::new();
         while let Some(part) = queue.take() {
-            worker.part(part, &mut buffer, progress)?;
+            worker.part(part, &mut reader, progress)?;
         }
         worker.finish()
     };
@@ -196,11 +195,11 @@ impl Worker<'_> {
     fn part(
         &mut self,
         number: usize,
-        buffer: &mut ReadBuffer,
+        reader: &mut PartReader,
         progress: &Progress,
     ) -> Result<(), RestoreError> {
         let mut writer = SstWriter::new(self.dir, self.options, format!("part-{number:06}"));
-        self.snapshot.read_part(number, buffer, progress, |entry| {
+        self.snapshot.read_part(number, reader, progress, |entry| {
             writer.put(entry.table.into(), entry.key.as_bytes(), entry.value)?;
             match self.wanted {
                 Objects::Sort => self.object(entry),

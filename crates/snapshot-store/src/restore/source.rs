@@ -16,6 +16,7 @@ use super::error::RestoreError;
 use crate::progress::Progress;
 use crate::publish;
 use crate::summary::SnapshotSummary;
+use crate::transport::Transport;
 use crate::verify::{ReadBuffer, ReadError, VerifyError, open_file};
 
 /// Longest part in bytes: half a node's SST file, so that what RocksDB keeps in memory for each file
@@ -63,15 +64,18 @@ impl VerifiedSnapshot {
     ///
     /// If a file cannot be read, is not sound, or the files are not one whole snapshot.
     pub fn read(files: &[PathBuf], progress: &Progress) -> Result<Self, RestoreError> {
-        let mut total = 0;
+        let (mut total, mut all_plain) = (0, true);
         for path in files {
             // Where it cannot be told, opening it fails too.
             if path.as_os_str() == "-" || publish::is_special(path).unwrap_or(false) {
                 return Err(RestoreError::NotAFile { path: path.clone() });
             }
-            total += open_file(path)?.1;
+            let (reader, length) = open_file(path)?;
+            all_plain &= !reader.is_compressed();
+            total += length;
         }
-        progress.begin(total);
+        // How much a compressed file holds shows at its end.
+        progress.begin(if all_plain { total } else { 0 });
         let threads = super::default_threads() as u64;
         let part = (total / (threads * PARTS_PER_THREAD)).clamp(MIN_PART, MAX_PART);
         match files {
@@ -107,7 +111,7 @@ impl VerifiedSnapshot {
     pub(super) fn read_part(
         &self,
         number: usize,
-        buffer: &mut ReadBuffer,
+        reader: &mut PartReader,
         progress: &Progress,
         mut on_entry: impl FnMut(&Entry<'_>) -> Result<(), RestoreError>,
     ) -> Result<(), RestoreError> {
@@ -118,31 +122,29 @@ impl VerifiedSnapshot {
             return Ok(());
         };
         let mut decoder = part.start.clone();
-        let mut file = open_file(path)?.0;
         let start = decoder.received();
-        file.seek(SeekFrom::Start(start)).map_err(|source| {
-            read_error(path)(ReadError::Io {
-                offset: start,
-                source,
-            })
-        })?;
+        let changed = || RestoreError::Changed { path: path.clone() };
+        let Some(mut file) = reader.stand(part.file, path, start)? else {
+            return Err(changed());
+        };
         let limit = match part.end {
             End::Next { received, .. } => received - start,
             End::File(_) => u64::MAX,
         };
         let mut failure = None;
-        let fed = buffer.feed(&mut file, &mut decoder, limit, progress, |event| {
-            if let (Event::Entry(entry), None) = (event, &failure) {
-                failure = on_entry(&entry).err();
-            }
-        });
-        let changed = || RestoreError::Changed { path: path.clone() };
+        let fed = reader
+            .buffer
+            .feed(&mut file, &mut decoder, limit, progress, |event| {
+                if let (Event::Entry(entry), None) = (event, &failure) {
+                    failure = on_entry(&entry).err();
+                }
+            });
         match (failure, fed) {
             (Some(failure), _) => return Err(failure),
-            (None, Ok(_)) => {}
-            (None, Err(error @ ReadError::Io { .. })) => return Err(read_error(path)(error).into()),
+            (None, Ok(fed)) => reader.open = Some((part.file, file, start + fed)),
             // It was sound the first time.
-            (None, Err(ReadError::Decode(_))) => return Err(changed()),
+            (None, Err(error)) if error.is_verdict() => return Err(changed()),
+            (None, Err(error)) => return Err(read_error(path)(error).into()),
         }
         let same = match part.end {
             End::Next { received, digest } => {
@@ -201,6 +203,44 @@ impl VerifiedSnapshot {
             summary,
             parts,
         })
+    }
+}
+
+/// Reads the parts that one thread takes, which come in order.
+pub(super) struct PartReader {
+    buffer: ReadBuffer,
+    /// The file that was read last, and where in its content the reader stands.
+    open: Option<(usize, Transport<File>, u64)>,
+}
+
+impl PartReader {
+    pub(super) fn new() -> Self {
+        Self {
+            buffer: ReadBuffer::new(),
+            open: None,
+        }
+    }
+
+    /// A reader of the file at `path` that stands at byte `start` of its content; none if there is no such
+    /// place. A compressed file has no places to go to: what lies before is decompressed again, but once only for
+    /// each thread, as parts come in order.
+    fn stand(
+        &mut self,
+        file: usize,
+        path: &Path,
+        start: u64,
+    ) -> Result<Option<Transport<File>>, VerifyError> {
+        let error = |source| read_error(path)(ReadError::new(start, source));
+        let (mut reader, at) = match self.open.take() {
+            Some((same, reader, at)) if same == file && at <= start => (reader, at),
+            _ => (open_file(path)?.0, 0),
+        };
+        if let Some(plain) = reader.as_plain_mut() {
+            plain.seek(SeekFrom::Start(start)).map_err(error)?;
+            return Ok(Some(reader));
+        }
+        let skipped = self.buffer.skip(&mut reader, start - at).map_err(error)?;
+        Ok((skipped == start - at).then_some(reader))
     }
 }
 
@@ -288,7 +328,7 @@ fn verify_file(
     parts: &mut Vec<Part>,
     mut on_event: impl FnMut(Event<'_>),
 ) -> Result<Decoded, RestoreError> {
-    let (mut reader, _): (File, _) = open_file(path)?;
+    let (mut reader, _) = open_file(path)?;
     let mut buffer = ReadBuffer::new();
     let mut decoder = Decoder::new();
     loop {
