@@ -11,7 +11,7 @@ use snapshot_store::create::CreateOptions;
 use snapshot_store::open::{OpenOptions, WalRecovery};
 
 use crate::cmd::{
-    bench, check, compare, create, diff, digest, fingerprint, inspect, restore, verify,
+    bench, check, compare, create, diff, digest, fingerprint, inspect, report, restore, verify,
 };
 use crate::exit::with_exit_codes;
 
@@ -86,6 +86,9 @@ pub(crate) enum Command {
     /// Show each row that differs between two snapshots or checkpoints, and what it probably means
     #[command(after_help = diff::HELP)]
     Diff(diff::DiffArgs),
+    /// Write a page that shows at a glance whether snapshots are sane, for any browser
+    #[command(after_help = report::HELP)]
+    Report(report::ReportArgs),
     /// Make a node's tables from a snapshot: a new database, or the tables of a stopped node's
     #[command(after_help = restore::HELP)]
     Restore(restore::RestoreArgs),

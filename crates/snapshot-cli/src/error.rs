@@ -9,6 +9,7 @@ use snapshot_format::{Digest, Epoch, Framing, NotWhole};
 use snapshot_store::check::CheckError;
 use snapshot_store::create::CreateError;
 use snapshot_store::open::OpenError;
+use snapshot_store::publish::PublishError;
 use snapshot_store::restore::RestoreError;
 use snapshot_store::{ReadError, VerifyError};
 use snapshot_tools::fingerprint::DocumentError;
@@ -107,6 +108,17 @@ pub(crate) enum CliError {
         /// Why.
         what: String,
     },
+    /// An output that is no snapshot cannot be published.
+    #[error(transparent)]
+    Publish(Box<PublishError>),
+    /// An output that is no snapshot cannot be written.
+    #[error("cannot write {}", path.display())]
+    Page {
+        /// The output.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The result cannot be printed.
     #[error("cannot write to standard output")]
     Stdout(#[source] io::Error),
@@ -158,6 +170,12 @@ pub(crate) enum UsageError {
          --output"
     )]
     Terminal,
+    /// A page would be written to a terminal.
+    #[error(
+        "a page is for browsers and standard output is a terminal: redirect it, or name a file with \
+         --output"
+    )]
+    PageToTerminal,
     /// The output would lie inside the database.
     #[error(
         "{} would lie inside the database directory, where nothing is ever written: choose another \
@@ -188,7 +206,8 @@ boxed_from!(
     Create(CreateError),
     Verify(VerifyError),
     Restore(RestoreError),
-    Check(CheckError)
+    Check(CheckError),
+    Publish(PublishError)
 );
 
 impl CliError {
@@ -222,7 +241,9 @@ impl CliError {
                 CreateError::Scan { .. } | CreateError::Entry { .. } => "database",
                 _ => "output",
             },
-            Self::ReadBack { .. } | Self::Stdout(_) => "output",
+            Self::ReadBack { .. } | Self::Stdout(_) | Self::Publish(_) | Self::Page { .. } => {
+                "output"
+            }
             Self::Verify(_)
             | Self::Stdin { .. }
             | Self::NotWhole { .. }

@@ -18,10 +18,11 @@ mod fingerprints;
 mod header;
 mod input;
 mod output;
+mod overviews;
 mod progress;
 mod report;
+mod report_html;
 mod source;
-mod statistics;
 mod target;
 
 use std::process::ExitCode;

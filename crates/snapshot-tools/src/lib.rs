@@ -5,7 +5,9 @@
 //!   the row that differs without shipping tables around (`docs/fingerprint.md`);
 //! - [`compare`] says who of many agrees, who does not, and where to look next;
 //! - [`diff`] walks over two snapshots at once and names each row and field that differs, and the likely
-//!   cause.
+//!   cause;
+//! - [`overview`] is what a person wants to see of snapshots at a glance, and [`statistics`] the counts it
+//!   is made of.
 //!
 //! Everything here works on rows as they pass, in bounded memory. Nothing here opens a file or a
 //! database, prints, or knows a byte of a framing: rows come as events of
@@ -31,6 +33,8 @@ pub mod diff;
 pub mod fields;
 pub mod fingerprint;
 pub mod header;
+pub mod overview;
 pub mod rows;
 pub mod side;
+pub mod statistics;
 mod text;

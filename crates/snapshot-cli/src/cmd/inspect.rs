@@ -6,6 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use snapshot_format::{BlobId, Header, PerTable, Table, limits};
 use snapshot_store::SnapshotSummary;
+use snapshot_tools::statistics::{EpochRange, Statistics, TableStatistics};
 
 use crate::args::OpenArgs;
 use crate::error::CliError;
@@ -14,7 +15,6 @@ use crate::header::HeaderArgs;
 use crate::output::{Output, Shown};
 use crate::report::{DigestLine, SnapshotReport, bytes};
 use crate::source::{Reader, Source};
-use crate::statistics::{EpochRange, Statistics, TableStatistics};
 
 /// Examples for `--help`.
 pub(crate) const HELP: &str = with_exit_codes!(
@@ -60,7 +60,7 @@ pub(crate) fn run(args: &InspectArgs, out: &mut Output) -> Result<Exit, CliError
     };
     reader.doubt(std::slice::from_ref(&source), out);
     let mut statistics = Statistics::default();
-    let summary = reader.read(&source, out, |event| statistics.event(event))?;
+    let summary = reader.read(&source, out, |event| statistics.event(&event))?;
     let tables = statistics.finish();
     let in_rows: u64 = tables.iter().map(|(_, table)| table.bytes).sum();
     let overhead = summary.size.saturating_sub(in_rows);

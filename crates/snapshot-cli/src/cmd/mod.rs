@@ -10,6 +10,7 @@ pub(crate) mod diff;
 pub(crate) mod digest;
 pub(crate) mod fingerprint;
 pub(crate) mod inspect;
+pub(crate) mod report;
 pub(crate) mod restore;
 pub(crate) mod verify;
 
@@ -30,6 +31,7 @@ pub(crate) fn run(command: Command, out: &mut Output) -> Result<Exit, CliError> 
         Command::Fingerprint(args) => fingerprint::run(&args, out),
         Command::Compare(args) => compare::run(&args, out),
         Command::Diff(args) => diff::run(&args, out),
+        Command::Report(args) => report::run(&args, out),
         Command::BenchBlobInfoSnapshot(args) => bench::run(&args, out),
     }
 }

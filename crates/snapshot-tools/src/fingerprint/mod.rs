@@ -16,6 +16,7 @@ pub use document::{
 };
 pub use prefix::{ParsePrefixError, Prefix};
 pub use tree::{Content, MOST_KEYS, RowPrint, SubRange, content, range, row};
+pub(crate) use tree::{put_row, range_hasher};
 
 use snapshot_format::{Event, Header, PerTable, Table};
 

@@ -93,14 +93,14 @@ const fn tag(table: Table) -> u8 {
     Framing::Sealed.tag(table)
 }
 
-fn range_hasher(table: Table, prefix: &Prefix) -> Hasher {
+pub(crate) fn range_hasher(table: Table, prefix: &Prefix) -> Hasher {
     let mut hasher = Hasher::new_derive_key(RANGE);
     hasher.update(&[tag(table), prefix.level()]);
     hasher.update(prefix.as_bytes());
     hasher
 }
 
-fn put_row(bytes: &mut Vec<u8>, key: &ObjectId, value: &[u8]) {
+pub(crate) fn put_row(bytes: &mut Vec<u8>, key: &ObjectId, value: &[u8]) {
     bytes.extend_from_slice(key.as_bytes());
     // Values have at most 1 KiB.
     let len = u32::try_from(value.len()).unwrap_or(u32::MAX);

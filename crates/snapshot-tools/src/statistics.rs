@@ -1,5 +1,5 @@
 //! What the rows of a snapshot say as a whole: counts and epoch ranges of each table, in constant
-//! memory. Nothing here judges them.
+//! memory. Nothing here judges them: see `overview`.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use snapshot_format::{
 
 /// Collects statistics from a snapshot's events.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Statistics {
+pub struct Statistics {
     header: Option<Header>,
     tables: PerTable<TableStatistics>,
     /// Rows by the length of their value, of which there are a few: for sizes in the file.
@@ -20,53 +20,66 @@ pub(crate) struct Statistics {
 
 /// What the rows of one table say. A field that the table does not have is absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct TableStatistics {
-    pub(crate) rows: u64,
+pub struct TableStatistics {
+    /// Rows.
+    pub rows: u64,
     /// Bytes of the rows in the file, with what frames them.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
+    /// Rows that are certified.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) certified: Option<u64>,
+    pub certified: Option<u64>,
+    /// Rows that are not.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) uncertified: Option<u64>,
+    pub uncertified: Option<u64>,
+    /// Rows of permanent blobs.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) permanent: Option<u64>,
+    pub permanent: Option<u64>,
+    /// Rows of deletable blobs.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) deletable: Option<u64>,
+    pub deletable: Option<u64>,
+    /// Rows that are marked as deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) deleted: Option<u64>,
+    pub deleted: Option<u64>,
     /// Rows whose storage has ended by the snapshot's epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) expired: Option<u64>,
+    pub expired: Option<u64>,
+    /// Epochs of registration.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) registered_epoch: Option<EpochRange>,
+    pub registered_epoch: Option<EpochRange>,
+    /// Epochs of certification.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) certified_epoch: Option<EpochRange>,
+    pub certified_epoch: Option<EpochRange>,
+    /// Epochs in which pools start.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) start_epoch: Option<EpochRange>,
+    pub start_epoch: Option<EpochRange>,
+    /// Epochs in which storage ends (exclusive).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) end_epoch: Option<EpochRange>,
+    pub end_epoch: Option<EpochRange>,
 }
 
 /// The least and the greatest epoch of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct EpochRange {
-    pub(crate) min: Epoch,
-    pub(crate) max: Epoch,
+pub struct EpochRange {
+    /// The least.
+    pub min: Epoch,
+    /// The greatest.
+    pub max: Epoch,
 }
 
 impl Statistics {
     /// Takes in the next event of a snapshot.
-    pub(crate) fn event(&mut self, event: Event<'_>) {
+    pub fn event(&mut self, event: &Event<'_>) {
         match event {
-            Event::Header(header) => self.header = Some(*header),
-            Event::SectionStart(table) => self.tables[table].begin(table),
-            Event::Entry(entry) => self.entry(&entry),
+            Event::Header(header) => self.header = Some(**header),
+            Event::SectionStart(table) => self.tables[*table].begin(*table),
+            Event::Entry(entry) => self.entry(entry),
             Event::SectionEnd(_) => {}
         }
     }
 
     /// The statistics of each table, once the snapshot has ended.
-    pub(crate) fn finish(mut self) -> PerTable<TableStatistics> {
+    #[must_use]
+    pub fn finish(mut self) -> PerTable<TableStatistics> {
         if let Some(header) = &self.header {
             let empty = size(header, []);
             for table in Table::ALL {
