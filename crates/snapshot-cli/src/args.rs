@@ -11,7 +11,8 @@ use snapshot_store::create::CreateOptions;
 use snapshot_store::open::{OpenOptions, WalRecovery};
 
 use crate::cmd::{
-    bench, check, compare, create, diff, digest, fingerprint, inspect, report, restore, verify,
+    bench, check, compare, create, diff, digest, fingerprint, inspect, report, restore, shell,
+    verify,
 };
 use crate::exit::with_exit_codes;
 
@@ -95,6 +96,12 @@ pub(crate) enum Command {
     /// Check that the tables of a database agree with each other
     #[command(after_help = check::HELP)]
     Check(check::CheckArgs),
+    /// Print what completes commands and options in a shell
+    #[command(after_help = shell::COMPLETIONS_HELP, hide = true)]
+    Completions(shell::CompletionsArgs),
+    /// Write a manual page for each command
+    #[command(after_help = shell::MAN_HELP, hide = true)]
+    Man(shell::ManArgs),
     /// Measure creating, verifying, loading and compressing a snapshot of a database
     #[command(after_help = bench::HELP)]
     BenchBlobInfoSnapshot(bench::BenchArgs),

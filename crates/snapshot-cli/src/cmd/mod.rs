@@ -12,6 +12,7 @@ pub(crate) mod fingerprint;
 pub(crate) mod inspect;
 pub(crate) mod report;
 pub(crate) mod restore;
+pub(crate) mod shell;
 pub(crate) mod verify;
 
 use crate::args::Command;
@@ -32,6 +33,8 @@ pub(crate) fn run(command: Command, out: &mut Output) -> Result<Exit, CliError> 
         Command::Compare(args) => compare::run(&args, out),
         Command::Diff(args) => diff::run(&args, out),
         Command::Report(args) => report::run(&args, out),
+        Command::Completions(args) => shell::completions(&args, out),
+        Command::Man(args) => shell::man(&args, out),
         Command::BenchBlobInfoSnapshot(args) => bench::run(&args, out),
     }
 }

@@ -2,6 +2,7 @@
 //! numbers and labels, not what these mean.
 
 use super::text::{Escaped, Html, grouped};
+use crate::report::bytes;
 
 /// Units of the drawing; it is scaled to the page.
 const WIDTH: f64 = 880.0;
@@ -31,10 +32,36 @@ pub(super) struct Column {
     pub(super) is_bad: bool,
 }
 
-/// Stacked columns with an axis, whose values `show` words.
-pub(super) fn columns(what: &str, columns: &[Column], show: fn(u64) -> String, html: &mut Html) {
+/// What columns count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unit {
+    Rows,
+    Bytes,
+}
+
+impl Unit {
+    /// A number of them.
+    pub(super) fn show(self, count: u64) -> String {
+        match self {
+            Self::Rows => grouped(count),
+            Self::Bytes => bytes(count),
+        }
+    }
+
+    /// The distance of about four lines that numbers up to `most` are read off by, round as people say them.
+    fn step(self, most: u64) -> u64 {
+        let mut unit = 1;
+        while self == Self::Bytes && most / unit >= 1024 {
+            unit *= 1024;
+        }
+        step(most.div_ceil(unit)) * unit
+    }
+}
+
+/// Stacked columns with an axis.
+pub(super) fn columns(what: &str, columns: &[Column], unit: Unit, html: &mut Html) {
     let total = |column: &Column| column.parts.iter().sum::<u64>();
-    let step = step(columns.iter().map(total).max().unwrap_or(0));
+    let step = unit.step(columns.iter().map(total).max().unwrap_or(0));
     let most = columns
         .iter()
         .map(total)
@@ -57,7 +84,7 @@ pub(super) fn columns(what: &str, columns: &[Column], show: fn(u64) -> String, h
             WIDTH - RIGHT,
             LEFT - 8.0,
             y + 4.0,
-            Escaped(&show(line * step))
+            Escaped(&unit.show(line * step))
         ));
     }
     let slot = (WIDTH - LEFT - RIGHT) / columns.len().max(1) as f64;
@@ -98,7 +125,7 @@ pub(super) fn columns(what: &str, columns: &[Column], show: fn(u64) -> String, h
     html.put(format_args!("</svg>\n"));
 }
 
-/// The distance of about four lines that numbers up to `most` are read off by: 1, 2 or 5 and zeros.
+/// As `Unit::step`, in decimals: 1, 2 or 5 and zeros.
 fn step(most: u64) -> u64 {
     let mut unit = 1_u64;
     loop {
@@ -172,7 +199,7 @@ pub(super) fn map(what: &str, rows: u64, cells: &[Cell], html: &mut Html) {
 
 #[cfg(test)]
 mod tests {
-    use super::step;
+    use super::{Unit, step};
 
     #[test]
     fn lines_stand_at_round_numbers() {
@@ -180,6 +207,7 @@ mod tests {
             [0, 1, 4, 5, 9, 234, 4000].map(step),
             [1, 1, 1, 2, 5, 100, 1000]
         );
+        assert_eq!(Unit::Bytes.step(3 << 20), 1 << 20);
         assert_eq!(step(u64::MAX), 5_000_000_000_000_000_000);
     }
 }

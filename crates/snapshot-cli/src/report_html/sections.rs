@@ -6,7 +6,7 @@ use snapshot_format::{BlobId, Epoch, Header, Table};
 use snapshot_tools::overview::checks::worst;
 use snapshot_tools::overview::{EPOCHS_AHEAD, Overview};
 
-use super::charts::{Cell, Column, columns, legend, map};
+use super::charts::{Cell, Column, Unit, columns, legend, map};
 use super::text::{Escaped, Html, grouped, percent};
 use super::{class, mark};
 use crate::overviews::Shot;
@@ -51,8 +51,8 @@ pub(super) fn snapshot(shot: &Shot, fold: Option<bool>, html: &mut Html) {
 
 fn tables(shot: &Shot, html: &mut Html) {
     html.put(format_args!(
-        "<h3>Rows and bytes</h3>\n<table>\n<tr><th>table</th><th>rows</th><th class=\"bar\"></th>\
-         <th>bytes</th><th class=\"bar\"></th></tr>\n"
+        "<h3>Rows and bytes</h3>\n<table>\n<tr><th>table</th><th class=\"n\">rows</th><th class=\"bar\"></th>\
+         <th class=\"n\">bytes</th><th class=\"bar\"></th></tr>\n"
     ));
     let (rows, size) = (shot.overview.rows(), shot.snapshot.size);
     for (color, (table, of)) in shot.overview.tables.iter().enumerate() {
@@ -75,8 +75,8 @@ fn tables(shot: &Shot, html: &mut Html) {
 
 fn certified(overview: &Overview, html: &mut Html) {
     html.put(format_args!(
-        "<h3>Certified share</h3>\n<table>\n<tr><th>table</th><th>certified</th><th>not yet</th>\
-         <th class=\"wide\"></th><th>permanent</th><th>deletable</th></tr>\n"
+        "<h3>Certified share</h3>\n<table>\n<tr><th>table</th><th class=\"n\">certified</th><th class=\"n\">not yet</th>\
+         <th class=\"wide\"></th><th class=\"n\">permanent</th><th class=\"n\">deletable</th></tr>\n"
     ));
     for (color, (table, of)) in overview.tables.iter().enumerate() {
         let (Some(yes), Some(no)) = (of.certified, of.uncertified) else {
@@ -143,7 +143,12 @@ fn ends(overview: &Overview, html: &mut Html) {
         ],
         html,
     );
-    columns("When storage ends, in rows by epoch", &all, grouped, html);
+    columns(
+        "When storage ends, in rows by epoch",
+        &all,
+        Unit::Rows,
+        html,
+    );
     let unknown = overview.pools.blobs_without_pool.unwrap_or(0);
     if unknown > 0 {
         html.put(format_args!(
@@ -164,8 +169,8 @@ fn pools(overview: &Overview, html: &mut Html) {
         return;
     };
     html.put(format_args!(
-        "<table>\n<tr><th>pool</th><th>blobs</th><th class=\"bar\"></th><th>certified</th>\
-         <th>ends in epoch</th></tr>\n"
+        "<table>\n<tr><th>pool</th><th class=\"n\">blobs</th><th class=\"bar\"></th><th class=\"n\">certified</th>\
+         <th class=\"n\">ends in epoch</th></tr>\n"
     ));
     for pool in &pools.largest {
         let end = pool

@@ -3,7 +3,7 @@
 use snapshot_format::{PerTable, Table};
 use snapshot_tools::overview::checks::Level;
 
-use super::charts::{Cell, Column, columns, legend, map};
+use super::charts::{Cell, Column, Unit, columns, legend, map};
 use super::text::{Escaped, Html, grouped};
 use super::{class, mark};
 use crate::overviews::{Compared, Findings, Series, Shot};
@@ -48,8 +48,8 @@ pub(super) fn comparison(compared: &Compared, findings: &Findings, html: &mut Ht
 
 fn groups(compared: &Compared, shots: &[&Shot], html: &mut Html) {
     html.put(format_args!(
-        "<table>\n<tr><th>content</th><th>input</th><th>digest</th><th>rows</th><th>objects</th>\
-         <th>pooled</th><th>pools</th></tr>\n"
+        "<table>\n<tr><th>content</th><th>input</th><th>digest</th><th class=\"n\">rows</th><th class=\"n\">objects</th>\
+         <th class=\"n\">pooled</th><th class=\"n\">pools</th></tr>\n"
     ));
     let name =
         |group: usize| char::from_u32(u32::from(b'A') + u32::try_from(group).unwrap_or(25).min(25));
@@ -170,11 +170,11 @@ pub(super) fn growth(series: &Series, findings: &Findings, html: &mut Html) {
         .iter()
         .filter_map(|index| findings.shot(*index))
         .collect();
-    let chart = |of: fn(&Shot, Table) -> u64, show: fn(u64) -> String| -> Vec<Column> {
+    let chart = |of: fn(&Shot, Table) -> u64, unit: Unit| -> Vec<Column> {
         let column = |shot: &&Shot| {
             let parts = Table::ALL.map(|table| of(shot, table)).to_vec();
             let epoch = shot.overview.header.epoch();
-            let shown: Vec<String> = parts.iter().map(|part| show(*part)).collect();
+            let shown: Vec<String> = parts.iter().map(|part| unit.show(*part)).collect();
             Column {
                 label: epoch.to_string(),
                 title: format!("epoch {epoch}: {}", shown.join(" + ")),
@@ -186,18 +186,18 @@ pub(super) fn growth(series: &Series, findings: &Findings, html: &mut Html) {
     };
     html.put(format_args!("<h3>Rows</h3>\n"));
     legend(&Table::ALL.map(Table::name), html);
-    let rows = chart(|shot, table| shot.overview.tables[table].rows, grouped);
-    columns("Rows by epoch", &rows, grouped, html);
+    let rows = chart(|shot, table| shot.overview.tables[table].rows, Unit::Rows);
+    columns("Rows by epoch", &rows, Unit::Rows, html);
     html.put(format_args!("<h3>Bytes</h3>\n"));
-    let sizes = chart(|shot, table| shot.overview.tables[table].bytes, bytes);
-    columns("Bytes by epoch", &sizes, bytes, html);
+    let sizes = chart(|shot, table| shot.overview.tables[table].bytes, Unit::Bytes);
+    columns("Bytes by epoch", &sizes, Unit::Bytes, html);
     table(&shots, html);
 }
 
 fn table(shots: &[&Shot], html: &mut Html) {
     html.put(format_args!(
-        "<table>\n<tr><th>epoch</th><th>rows</th><th>change</th><th>size</th><th>certified</th>\
-         <th>pools</th><th>digest</th></tr>\n"
+        "<table>\n<tr><th>epoch</th><th class=\"n\">rows</th><th class=\"n\">change</th><th class=\"n\">size</th><th class=\"n\">certified</th>\
+         <th class=\"n\">pools</th><th>digest</th></tr>\n"
     ));
     let mut before: Option<u64> = None;
     for shot in shots {

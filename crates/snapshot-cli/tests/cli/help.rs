@@ -2,7 +2,7 @@
 
 use crate::common::{blob_snapshot, run};
 
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 13] = [
     "create",
     "verify",
     "inspect",
@@ -10,8 +10,11 @@ const COMMANDS: [&str; 10] = [
     "fingerprint",
     "compare",
     "diff",
+    "report",
     "restore",
     "check",
+    "completions",
+    "man",
     "bench-blob-info-snapshot",
 ];
 
