@@ -1,11 +1,13 @@
-//! Whether files are the chunks of one snapshot (`docs/format.md`, "Chunks").
+//! Where a snapshot is cut into chunks, and whether files are those of one (`docs/format.md`, "Chunks").
 //!
 //! Each chunk is decoded like any file; here is only what joins them. How files are found and read is
 //! for the caller.
 
 use crate::decode::{Entry, Event};
+use crate::framing::Framing;
 use crate::header::{ChunkPosition, Header, SealedHeader};
 use crate::id::ObjectId;
+use crate::size::{empty_size, entry_size};
 use crate::table::Table;
 
 /// Why files are not the chunks of one snapshot.
@@ -57,6 +59,90 @@ pub enum ChunkError {
         /// The number of chunks there are.
         got: u32,
     },
+    /// No chunk can be as small as it must be.
+    #[error(
+        "a limit of {limit} bytes is too small for a chunk with one entry, which takes {needed}"
+    )]
+    Limit {
+        /// The limit in bytes.
+        limit: u64,
+        /// Bytes that the smallest chunk takes.
+        needed: u64,
+    },
+}
+
+/// Where a snapshot is cut, entry by entry, so that no chunk is longer than a limit.
+///
+/// ```
+/// use snapshot_format::{ChunkPlan, Epoch, SealedHeader};
+///
+/// // Two entries of 9 bytes, framed with 41 more each, fit behind the 103 bytes of an empty file.
+/// let mut plan = ChunkPlan::new(&SealedHeader::offline(Epoch(7)), 103 + 2 * 50)?;
+/// let begins = [9, 9, 9].map(|value_len| plan.admit(value_len));
+/// assert_eq!(begins, [Ok(false), Ok(false), Ok(true)]);
+/// assert_eq!(plan.chunks(), 2);
+/// # Ok::<(), snapshot_format::ChunkError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ChunkPlan {
+    limit: u64,
+    /// Length of a chunk without entries.
+    empty: u64,
+    /// Length of an entry without its value.
+    frame: u64,
+    /// Length of the chunk so far, once it ends.
+    size: u64,
+    chunks: u32,
+}
+
+impl ChunkPlan {
+    /// The plan of a snapshot with `header` and chunks of at most `limit` bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`ChunkError::Limit`] if not even a snapshot without entries fits.
+    pub fn new(header: &SealedHeader, limit: u64) -> Result<Self, ChunkError> {
+        let empty = empty_size(&Header::Sealed(*header));
+        if empty > limit {
+            let needed = empty;
+            return Err(ChunkError::Limit { limit, needed });
+        }
+        Ok(Self {
+            limit,
+            empty,
+            frame: entry_size(Framing::Sealed, 0),
+            size: empty,
+            chunks: 1,
+        })
+    }
+
+    /// Takes the next entry, whose value has `value_len` bytes, and tells whether it begins a new chunk.
+    ///
+    /// # Errors
+    ///
+    /// [`ChunkError::Limit`] if the entry does not fit into a chunk of its own.
+    pub fn admit(&mut self, value_len: usize) -> Result<bool, ChunkError> {
+        let entry = self.frame + value_len as u64;
+        if self.empty + entry > self.limit {
+            return Err(ChunkError::Limit {
+                limit: self.limit,
+                needed: self.empty + entry,
+            });
+        }
+        let begins = self.size + entry > self.limit;
+        if begins {
+            self.size = self.empty;
+            self.chunks += 1;
+        }
+        self.size += entry;
+        Ok(begins)
+    }
+
+    /// The number of chunks so far, at least 1.
+    #[must_use]
+    pub const fn chunks(&self) -> u32 {
+        self.chunks
+    }
 }
 
 /// Watches the events of the chunks of a set, one chunk after the other.

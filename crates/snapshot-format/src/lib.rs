@@ -32,7 +32,7 @@ mod table;
 mod value;
 mod wire;
 
-pub use chunk::{ChunkError, ChunkSet};
+pub use chunk::{ChunkError, ChunkPlan, ChunkSet};
 pub use decode::{Decoded, Decoder, Entry, Event, Status};
 pub use digest::Digest;
 pub use encode::{CountingSink, Encoded, Encoder, EntryBlock, Sink};

@@ -9,7 +9,7 @@ use crate::record::{PerObjectBlobInfo, PerObjectPooledBlobInfo, StoragePoolInfo}
 use crate::table::{PerTable, Table};
 
 /// Length in bytes of a snapshot with `header` and no entries.
-fn empty_size(header: &Header) -> u64 {
+pub(crate) fn empty_size(header: &Header) -> u64 {
     let sink = CountingSink::default();
     let encoded = match header {
         Header::Sealed(header) => {
@@ -27,7 +27,7 @@ fn empty_size(header: &Header) -> u64 {
 }
 
 /// Length in bytes of a framed entry whose value has `value_len` bytes.
-fn entry_size(framing: Framing, value_len: usize) -> u64 {
+pub(crate) fn entry_size(framing: Framing, value_len: usize) -> u64 {
     let mut bytes = Vec::new();
     framing.put_entry(&mut bytes, &[0; KEY_LEN], &vec![0; value_len]);
     bytes.len() as u64

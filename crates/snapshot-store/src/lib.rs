@@ -8,6 +8,7 @@
 
 pub mod aggregate;
 pub mod check;
+pub mod chunks;
 pub mod create;
 pub mod cursor;
 pub mod load;

@@ -2,7 +2,9 @@
 //!
 //! Pure: nothing here looks at a file.
 
-use snapshot_format::Epoch;
+use std::path::{Path, PathBuf};
+
+use snapshot_format::{ChunkPosition, Epoch};
 
 /// The name of something of ours in a directory that may hold other things too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,6 +70,32 @@ impl ArtifactName {
                 })
             })
     }
+}
+
+/// The path of one chunk of the snapshot that would lie at `whole`: `<name>.chunk-<index>-of-<count>` in front
+/// of the extensions, with as many digits that names sort like chunks. A whole snapshot keeps its path.
+#[must_use]
+pub fn chunk_path(whole: &Path, chunk: ChunkPosition) -> PathBuf {
+    if chunk.is_whole() {
+        return whole.to_path_buf();
+    }
+    let name = whole
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let (rest, outer) = match name.strip_suffix(".zst") {
+        Some(rest) => (rest, ".zst"),
+        None => (&*name, ""),
+    };
+    let (stem, inner) = match rest.strip_suffix(".bin") {
+        Some(stem) => (stem, ".bin"),
+        None => (rest, ""),
+    };
+    let ChunkPosition { index, count } = chunk;
+    let digits = count.saturating_sub(1).to_string().len();
+    whole.with_file_name(format!(
+        "{stem}.chunk-{index:0digits$}-of-{count}{inner}{outer}"
+    ))
 }
 
 impl std::fmt::Display for ArtifactName {

@@ -12,7 +12,8 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use snapshot_format::{
-    CountedHeader, EncodeError, Encoded, Encoder, EntryError, Header, PerTable, Sink,
+    CountedHeader, EncodeError, Encoded, Encoder, EntryError, Header, ObjectId, PerTable, Record,
+    Sink, Table,
 };
 
 use crate::open::Database;
@@ -76,6 +77,30 @@ impl CreateOptions {
             NonZeroUsize::get,
         )
     }
+}
+
+/// The value of one row, if it is there. No other row is read.
+///
+/// # Errors
+///
+/// If the row cannot be read, or its value could not stand in a snapshot.
+pub fn row(
+    database: &Database,
+    table: Table,
+    key: &ObjectId,
+) -> Result<Option<Record>, CreateError> {
+    let value = crate::scan::get(database, table.into(), key.as_bytes()).map_err(scan(database))?;
+    value
+        .map(|value| Record::decode(table, &value))
+        .transpose()
+        .map_err(|source| CreateError::Entry {
+            path: database.path().to_path_buf(),
+            source: EntryError::InvalidValue {
+                table,
+                key: *key,
+                source,
+            },
+        })
 }
 
 /// Writes a snapshot of `database` to `out`, which gets its bytes in order.
@@ -183,8 +208,8 @@ fn encode_error(database: &Database) -> impl Fn(EncodeError<io::Error>) -> Creat
     }
 }
 
-/// An output file says itself what went wrong with it.
-fn write_error(error: io::Error) -> CreateError {
+/// What an error of writing a snapshot means: an output file says itself what went wrong with it.
+pub fn write_error(error: io::Error) -> CreateError {
     error
         .downcast::<PublishError>()
         .map_or_else(CreateError::Write, CreateError::Publish)
@@ -198,7 +223,8 @@ fn scan(database: &Database) -> impl Fn(ScanError) -> CreateError + '_ {
 }
 
 /// A [`Sink`] over a writer: all bytes or an error.
-struct WriteSink<W>(W);
+#[derive(Debug)]
+pub struct WriteSink<W>(pub W);
 
 impl<W: Write> Sink for WriteSink<W> {
     type Error = io::Error;

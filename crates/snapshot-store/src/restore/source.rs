@@ -7,12 +7,10 @@ use std::fs::File;
 use std::io::{Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use snapshot_format::{
-    ChunkPosition, ChunkSet, CountingSink, Decoded, Decoder, Digest, EncodeError, Encoder, Entry,
-    Event, Header, PerTable, SealedHeader,
-};
+use snapshot_format::{CountingSink, Decoded, Decoder, Digest, Entry, Event, PerTable};
 
 use super::error::RestoreError;
+use crate::chunks::{self, JoinError, Joined};
 use crate::progress::Progress;
 use crate::publish;
 use crate::summary::SnapshotSummary;
@@ -177,27 +175,22 @@ impl VerifiedSnapshot {
         part: u64,
         progress: &Progress,
     ) -> Result<Self, RestoreError> {
-        let mut files = Vec::new();
-        for path in paths {
-            files.push((peek_chunk(path)?.index, path.clone()));
-        }
-        files.sort_by_key(|(index, _)| *index);
-        let files: Vec<PathBuf> = files.into_iter().map(|(_, path)| path).collect();
+        let files = chunks::in_order(paths)?;
         let mut parts = Vec::new();
-        let mut joined = Joined::default();
+        let mut joined = Joined::new(CountingSink::default());
         for (number, path) in files.iter().enumerate() {
             let mut failure = None;
             verify_file(path, number, part, progress, &mut parts, |event| {
                 if failure.is_none() {
-                    failure = joined.take(path, &event).err();
+                    failure = joined.take(&event).err();
                 }
             })?;
             if let Some(failure) = failure {
-                return Err(failure);
+                return Err(join_error(path, failure));
             }
         }
         let last = files.last().map_or(Path::new(""), PathBuf::as_path);
-        let summary = joined.end(last)?;
+        let (summary, _) = joined.end().map_err(|error| join_error(last, error))?;
         Ok(Self {
             files,
             summary,
@@ -244,81 +237,6 @@ impl PartReader {
     }
 }
 
-/// Chunks joined to the snapshot they are of: the set, and the same entries in one file.
-#[derive(Default)]
-struct Joined {
-    set: ChunkSet,
-    whole: Option<(SealedHeader, Encoder<CountingSink>)>,
-}
-
-impl Joined {
-    fn take(&mut self, path: &Path, event: &Event<'_>) -> Result<(), RestoreError> {
-        self.set
-            .admit(event)
-            .map_err(|source| RestoreError::Chunk {
-                path: path.to_path_buf(),
-                source,
-            })?;
-        match (event, &mut self.whole) {
-            (Event::Header(Header::Sealed(header)), None) => {
-                let header = SealedHeader {
-                    chunk: ChunkPosition::WHOLE,
-                    ..*header
-                };
-                let encoder = Encoder::sealed(CountingSink::default(), &header).map_err(encode)?;
-                self.whole = Some((header, encoder));
-                Ok(())
-            }
-            (Event::Entry(entry), Some((_, encoder))) => encoder
-                .entry(entry.table, entry.key.as_bytes(), entry.value)
-                .map_err(encode),
-            _ => Ok(()),
-        }
-    }
-
-    fn end(self, last: &Path) -> Result<SnapshotSummary, RestoreError> {
-        let header = self.set.end().map_err(|source| RestoreError::Chunk {
-            path: last.to_path_buf(),
-            source,
-        })?;
-        let Some((_, encoder)) = self.whole else {
-            return Err(RestoreError::NoSnapshot);
-        };
-        let encoded = encoder.finish().map_err(encode)?;
-        Ok(SnapshotSummary {
-            header: Header::Sealed(header),
-            digest: encoded.digest,
-            size: encoded.size,
-            counts: encoded.counts,
-        })
-    }
-}
-
-/// Which chunk a file is, from its first bytes.
-fn peek_chunk(path: &Path) -> Result<ChunkPosition, RestoreError> {
-    /// A header is shorter, whatever it holds.
-    const BEGINNING: u64 = 4096;
-
-    let (mut file, _) = open_file(path)?;
-    let mut chunk = None;
-    let mut decoder = Decoder::new();
-    ReadBuffer::new()
-        .feed(
-            &mut file,
-            &mut decoder,
-            BEGINNING,
-            &Progress::new(),
-            |event| {
-                if let Event::Header(header) = event {
-                    chunk = Some(header.chunk());
-                }
-            },
-        )
-        .map_err(read_error(path))?;
-    // A file that ends before its header is refused when it is read whole.
-    Ok(chunk.unwrap_or(ChunkPosition::WHOLE))
-}
-
 /// Reads a whole file, and notes its parts.
 fn verify_file(
     path: &Path,
@@ -359,8 +277,14 @@ fn read_error(path: &Path) -> impl Fn(ReadError) -> VerifyError {
     }
 }
 
-fn encode(error: EncodeError<std::convert::Infallible>) -> RestoreError {
-    RestoreError::Encode(error)
+fn join_error(path: &Path, error: JoinError<std::convert::Infallible>) -> RestoreError {
+    match error {
+        JoinError::Chunk(source) => RestoreError::Chunk {
+            path: path.to_path_buf(),
+            source,
+        },
+        JoinError::Encode(error) => RestoreError::Encode(error),
+    }
 }
 
 /// The number of blob objects among the rows.
