@@ -28,9 +28,11 @@
 
 #![warn(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic)]
 
+pub mod columns;
 pub mod compare;
 pub mod diff;
 pub mod fields;
+pub mod filter;
 pub mod fingerprint;
 pub mod header;
 pub mod overview;
