@@ -4,15 +4,16 @@
 //! are used: the header's in `header`.
 
 use std::num::NonZeroUsize;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use snapshot_format::Table;
+use snapshot_format::{ParseIdError, Table};
 use snapshot_store::create::CreateOptions;
 use snapshot_store::open::{OpenOptions, WalRecovery};
 
 use crate::cmd::{
-    bench, check, compare, create, diff, digest, fingerprint, inspect, report, restore, shell,
-    verify,
+    bench, check, compare, convert, create, diff, digest, dump, fingerprint, get, inspect, join,
+    report, restore, shell, split, verify,
 };
 use crate::exit::with_exit_codes;
 
@@ -90,6 +91,21 @@ pub(crate) enum Command {
     /// Write a page that shows at a glance whether snapshots are sane, for any browser
     #[command(after_help = report::HELP)]
     Report(report::ReportArgs),
+    /// Show rows by object ID, blob ID or storage pool ID
+    #[command(after_help = get::HELP)]
+    Get(get::GetArgs),
+    /// Write rows as JSON lines, CSV or Parquet, for other programs to query
+    #[command(after_help = dump::HELP)]
+    Dump(dump::DumpArgs),
+    /// Write a snapshot in the other framing, or with the event cursor it lacks
+    #[command(after_help = convert::HELP)]
+    Convert(convert::ConvertArgs),
+    /// Cut a snapshot into chunk files of limited size
+    #[command(after_help = split::HELP)]
+    Split(split::SplitArgs),
+    /// Join the chunk files of a snapshot to one file
+    #[command(after_help = join::HELP)]
+    Join(join::JoinArgs),
     /// Make a node's tables from a snapshot: a new database, or the tables of a stopped node's
     #[command(after_help = restore::HELP)]
     Restore(restore::RestoreArgs),
@@ -123,6 +139,26 @@ pub(crate) struct OpenArgs {
     /// Threads that read; by default one for each processor, at most 4. The bytes do not depend on it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MAX_THREADS))]
     pub(crate) threads: Option<u16>,
+}
+
+/// A number of bytes, as `4096`, `64KiB`, `100MiB` or `1GiB`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ByteSize(pub(crate) u64);
+
+impl FromStr for ByteSize {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        let units = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("", 0)];
+        let parsed = units.into_iter().find_map(|(unit, shift)| {
+            let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
+            number.checked_mul(1 << shift)
+        });
+        parsed.map(Self).ok_or_else(|| ParseIdError {
+            input: text.chars().take(100).collect(),
+            expected: "a number of bytes: expected for example 4096, 64KiB, 100MiB or 1GiB",
+        })
+    }
 }
 
 /// A table as the command line names it.

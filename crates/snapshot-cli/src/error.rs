@@ -2,12 +2,14 @@
 //!
 //! Errors of the library are passed on as they are. Nothing here prints.
 
+use std::convert::Infallible;
 use std::io;
 use std::path::PathBuf;
 
-use snapshot_format::{Digest, Epoch, Framing, NotWhole};
+use snapshot_format::{ChunkError, Digest, Epoch, Framing, NotWhole};
 use snapshot_store::check::CheckError;
-use snapshot_store::create::CreateError;
+use snapshot_store::chunks::ChunkFileError;
+use snapshot_store::create::{CreateError, write_error};
 use snapshot_store::open::OpenError;
 use snapshot_store::publish::PublishError;
 use snapshot_store::restore::RestoreError;
@@ -62,6 +64,9 @@ pub(crate) enum CliError {
     /// A database cannot be checked.
     #[error(transparent)]
     Check(Box<CheckError>),
+    /// Chunks cannot be written or joined.
+    #[error(transparent)]
+    Chunks(Box<ChunkFileError>),
     /// No directory has room for temporary files.
     #[error("no directory has the {needed} bytes that the benchmark needs: {}", tried.join(", "))]
     NoScratch {
@@ -116,6 +121,14 @@ pub(crate) enum CliError {
     Page {
         /// The output.
         path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Rows cannot be written.
+    #[error("cannot write rows to {}: {source}", output.display())]
+    Dump {
+        /// The output.
+        output: PathBuf,
         /// Why.
         source: io::Error,
     },
@@ -186,6 +199,34 @@ pub(crate) enum UsageError {
         /// The output.
         path: PathBuf,
     },
+    /// What a header says and an option says otherwise.
+    #[error("{option} {told} contradicts the snapshot, which says {found}: leave it out")]
+    Contradicts {
+        /// The option.
+        option: &'static str,
+        /// What it says.
+        told: String,
+        /// What the header says.
+        found: String,
+    },
+    /// The counted framing has no chunks.
+    #[error(
+        "{name} is counted, and only sealed snapshots have chunks: make it sealed first, with \
+         `blob-snapshot convert`"
+    )]
+    CountedHasNoChunks {
+        /// The input.
+        name: String,
+    },
+    /// No chunk can be so small.
+    #[error("--max-chunk-size: {source}")]
+    ChunkSize {
+        /// Why.
+        source: ChunkError,
+    },
+    /// Several files, and one stream to write them to.
+    #[error("chunks are several files, and standard output is one: name a file with --output")]
+    ChunksToStdout,
     /// Standard input can be read once.
     #[error("standard input (-) can be given once only")]
     StdinTwice,
@@ -207,8 +248,23 @@ boxed_from!(
     Verify(VerifyError),
     Restore(RestoreError),
     Check(CheckError),
-    Publish(PublishError)
+    Publish(PublishError),
+    Chunks(ChunkFileError)
 );
+
+/// The error of an output that a snapshot is written to.
+impl From<io::Error> for CliError {
+    fn from(error: io::Error) -> Self {
+        write_error(error).into()
+    }
+}
+
+/// A sink that keeps nothing takes everything.
+impl From<Infallible> for CliError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
 
 impl CliError {
     /// What the process ends with.
@@ -216,6 +272,7 @@ impl CliError {
         match self {
             Self::Usage(_) | Self::TwoStreams => Exit::Usage,
             Self::Restore(error) if error.is_verdict() => Exit::No,
+            Self::Chunks(error) if error.is_verdict() => Exit::No,
             _ => Exit::Unusable,
         }
     }
@@ -237,13 +294,17 @@ impl CliError {
             Self::Open(_) | Self::Check(_) => "database",
             Self::Restore(error) if error.is_verdict() => "snapshot",
             Self::Restore(_) => "restore",
+            Self::Chunks(error) if matches!(**error, ChunkFileError::Write(_)) => "output",
+            Self::Chunks(_) => "snapshot",
             Self::Create(error) => match **error {
                 CreateError::Scan { .. } | CreateError::Entry { .. } => "database",
                 _ => "output",
             },
-            Self::ReadBack { .. } | Self::Stdout(_) | Self::Publish(_) | Self::Page { .. } => {
-                "output"
-            }
+            Self::ReadBack { .. }
+            | Self::Dump { .. }
+            | Self::Stdout(_)
+            | Self::Publish(_)
+            | Self::Page { .. } => "output",
             Self::Verify(_)
             | Self::Stdin { .. }
             | Self::NotWhole { .. }
@@ -302,6 +363,14 @@ pub(crate) enum Unexpected {
         expected: Framing,
         /// As found.
         got: Framing,
+    },
+    /// Nothing that was looked for.
+    #[error("{name} has no row with {what}")]
+    NotFound {
+        /// The input.
+        name: String,
+        /// What was looked for.
+        what: String,
     },
     /// Inputs that should agree do not.
     #[error("{framing} snapshots of epoch {epoch} differ {why}{}", list(groups))]

@@ -92,6 +92,50 @@ impl HeaderArgs {
         }
     }
 
+    /// The header of the content under `from` in another framing, or with what `from` leaves open; by default in
+    /// the framing that `from` does not have.
+    pub(crate) fn converted(&self, from: &Header) -> Result<Header, UsageError> {
+        let told = self
+            .event_tx_digest
+            .zip(self.event_seq)
+            .map(|(tx_digest, event_seq)| EventId {
+                tx_digest,
+                event_seq,
+            });
+        let cursor = from.event_cursor();
+        // An index without an event says something too, unless it is the 0 of a snapshot made offline.
+        let index = (cursor != EventCursor::default()).then_some(cursor.element_index);
+        let previous = match from {
+            Header::Sealed(header) if header.prev_snapshot_blob_id != BlobId::ZERO => {
+                Some(header.prev_snapshot_blob_id)
+            }
+            _ => None,
+        };
+        let event = either("--event-tx-digest", told, cursor.event_id)?;
+        let full = Self {
+            framing: self.framing.or(Some(match from.framing() {
+                Framing::Sealed => FramingArg::Counted,
+                Framing::Counted => FramingArg::Sealed,
+            })),
+            epoch: either("--epoch", self.epoch, Some(from.epoch()))?,
+            event_tx_digest: event.map(|event| event.tx_digest),
+            event_seq: event.map(|event| event.event_seq),
+            next_event_index: either("--next-event-index", self.next_event_index, index)?,
+            prev_snapshot_blob_id: None,
+        };
+        let told = self.prev_snapshot_blob_id;
+        let previous = either("--prev-snapshot-blob-id", told, previous)?;
+        let converted = full.header(from.epoch())?;
+        match converted {
+            Header::Sealed(header) => Ok(Header::Sealed(SealedHeader {
+                prev_snapshot_blob_id: previous.unwrap_or(BlobId::ZERO),
+                ..header
+            })),
+            Header::Counted(_) if told.is_some() => Err(UsageError::CountedHasNoPrevious),
+            counted @ Header::Counted(_) => Ok(counted),
+        }
+    }
+
     fn sealed(&self, epoch: Epoch, event_id: Option<EventId>) -> Result<SealedHeader, UsageError> {
         if event_id.is_some() && self.next_event_index.is_none() {
             return Err(UsageError::EventWithoutIndex);
@@ -151,6 +195,22 @@ impl HeaderArgs {
                 Epoch(0)
             }
         }
+    }
+}
+
+/// What an option or the header says, which must not contradict each other.
+fn either<T: PartialEq + std::fmt::Display>(
+    option: &'static str,
+    told: Option<T>,
+    found: Option<T>,
+) -> Result<Option<T>, UsageError> {
+    match (told, found) {
+        (Some(told), Some(found)) if told != found => Err(UsageError::Contradicts {
+            option,
+            told: told.to_string(),
+            found: found.to_string(),
+        }),
+        (told, found) => Ok(told.or(found)),
     }
 }
 

@@ -6,15 +6,17 @@ use std::io::{self, Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
 use snapshot_format::{
-    CountingSink, Decoder, Digest, Encoder, Event, Framing, Header, PerTable, Table,
+    CountingSink, Decoder, Digest, EncodeError, Encoder, Event, Framing, Header, PerTable, Sink,
+    Table,
 };
-use snapshot_store::create::{CreateOptions, create};
+use snapshot_store::create::{CreateOptions, WriteSink, create};
 use snapshot_store::open::Database;
 use snapshot_store::transport::{self, Transport};
 use snapshot_store::verify::{ReadError, VerifyError, decode, decode_file};
 use snapshot_store::{Progress, SnapshotSummary};
 use snapshot_tools::header::{Origin, reframed};
 use snapshot_tools::rows::passes;
+use tempfile::{NamedTempFile, TempPath};
 
 use crate::error::CliError;
 use crate::progress::Unit;
@@ -23,6 +25,8 @@ use crate::progress::Unit;
 pub(crate) struct Input {
     medium: Medium,
     framing: Framing,
+    /// The temporary file that is read in the place of a stream.
+    kept: Option<TempPath>,
 }
 
 enum Medium {
@@ -44,6 +48,7 @@ impl Input {
             return Self {
                 medium: Medium::File(path.to_path_buf()),
                 framing: Framing::Sealed,
+                kept: None,
             };
         };
         if is_stream {
@@ -52,6 +57,7 @@ impl Input {
         Self {
             framing: framing_of(&begin(file)),
             medium: Medium::File(path.to_path_buf()),
+            kept: None,
         }
     }
 
@@ -67,6 +73,7 @@ impl Input {
         Self {
             framing: framing_of(&begin),
             medium: Medium::Stream(path, Box::new(Cursor::new(begin).chain(reader))),
+            kept: None,
         }
     }
 
@@ -75,6 +82,7 @@ impl Input {
         Self {
             framing: header.framing(),
             medium: Medium::Database(Box::new(database), header, options),
+            kept: None,
         }
     }
 
@@ -143,6 +151,51 @@ impl Input {
         }
     }
 
+    /// As [`Self::read`], so that it can be read again: what can be read once only is kept in a temporary file.
+    pub(crate) fn read_first(
+        &mut self,
+        progress: &Progress,
+        on_event: impl FnMut(Event<'_>),
+    ) -> Result<SnapshotSummary, CliError> {
+        let Medium::Stream(path, reader) = &mut self.medium else {
+            return self.read(progress, on_event);
+        };
+        let scratch = |source| CliError::Scratch {
+            action: "create a temporary file in",
+            path: std::env::temp_dir(),
+            source,
+        };
+        let mut file = NamedTempFile::new().map_err(scratch)?;
+        let tee = Tee(reader, file.as_file_mut());
+        let summary =
+            decode(tee, progress, on_event).map_err(|source| stream_error(path, source))?;
+        self.medium = Medium::File(file.path().to_path_buf());
+        self.kept = Some(file.into_temp_path());
+        Ok(summary)
+    }
+
+    /// Writes the same content with `header`, of either framing, to `out`. `summary` is what was read before.
+    pub(crate) fn write_as(
+        &mut self,
+        header: &Header,
+        summary: &SnapshotSummary,
+        out: &mut dyn Write,
+        progress: &Progress,
+    ) -> Result<SnapshotSummary, CliError> {
+        if let Medium::Database(database, _, options) = &self.medium {
+            return Ok(create(database, header, out, options, progress)?);
+        }
+        self.reencode(header, summary, WriteSink(out), progress)
+    }
+
+    /// The database, if it is one, to look rows up in.
+    pub(crate) fn as_database(&self) -> Option<&Database> {
+        match &self.medium {
+            Medium::Database(database, ..) => Some(database),
+            _ => None,
+        }
+    }
+
     /// The first bytes of what is no database, at most `limit`, to be read as something else than a snapshot.
     pub(crate) fn bytes(self, limit: u64) -> Result<Vec<u8>, CliError> {
         let mut bytes = Vec::new();
@@ -191,23 +244,25 @@ impl Input {
             Medium::Database(database, _, options) => Ok(Some(
                 create(database, &header, io::sink(), options, progress)?.digest,
             )),
-            Medium::File(_) => self.reencode(&header, summary, progress).map(Some),
+            Medium::File(_) => self
+                .reencode(&header, summary, CountingSink::default(), progress)
+                .map(|other| Some(other.digest)),
         }
     }
 
     /// Reads a file as often as it takes to have its tables in the order of `header`'s framing.
-    fn reencode(
+    fn reencode<S: Sink<Error: Into<CliError> + std::fmt::Display>>(
         &mut self,
         header: &Header,
         summary: &SnapshotSummary,
+        sink: S,
         progress: &Progress,
-    ) -> Result<Digest, CliError> {
-        let sink = CountingSink::default();
+    ) -> Result<SnapshotSummary, CliError> {
         let begun = match header {
             Header::Sealed(header) => Encoder::sealed(sink, header),
             Header::Counted(header) => Encoder::counted(sink, header, summary.counts),
         };
-        let mut encoder = begun.map_err(|error| self.changed(&error))?;
+        let mut encoder = begun.map_err(|error| self.not_encoded(error))?;
         for pass in passes(self.framing, header.framing()) {
             if is_empty(&pass, &summary.counts) {
                 continue;
@@ -220,13 +275,27 @@ impl Input {
                     result = encoder.entry(entry.table, entry.key.as_bytes(), entry.value);
                 }
             })?;
-            result.map_err(|error| self.changed(&error))?;
+            result.map_err(|error| self.not_encoded(error))?;
             self.require_same(summary, &again)?;
         }
-        Ok(encoder
-            .finish()
-            .map_err(|error| self.changed(&error))?
-            .digest)
+        let encoded = encoder.finish().map_err(|error| self.not_encoded(error))?;
+        Ok(SnapshotSummary {
+            header: *header,
+            digest: encoded.digest,
+            size: encoded.size,
+            counts: encoded.counts,
+        })
+    }
+
+    /// Why what was sound when it was read cannot be encoded: the output fails, or it is not the same any more.
+    fn not_encoded<E: Into<CliError> + std::fmt::Display>(
+        &self,
+        error: EncodeError<E>,
+    ) -> CliError {
+        match error {
+            EncodeError::Sink(error) => error.into(),
+            error => self.changed(&error),
+        }
     }
 
     /// Refuses a file that is another one when it is read again.
@@ -285,6 +354,21 @@ fn stream_error(path: &Option<PathBuf>, source: ReadError) -> CliError {
         }
         .into(),
         None => CliError::Stdin { source },
+    }
+}
+
+/// Reads, and writes what was read to another place.
+struct Tee<R, W>(R, W);
+
+impl<R: Read, W: Write> Read for Tee<R, W> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.0.read(buffer)?;
+        let bytes = buffer.get(..read).unwrap_or_default();
+        self.1.write_all(bytes).map_err(|error| {
+            let dir = std::env::temp_dir();
+            io::Error::other(format!("cannot keep it in {}: {error}", dir.display()))
+        })?;
+        Ok(read)
     }
 }
 

@@ -12,6 +12,7 @@ mod args;
 mod cmd;
 mod comparisons;
 mod differences;
+mod dump;
 mod error;
 mod exit;
 mod fingerprints;
@@ -22,6 +23,7 @@ mod overviews;
 mod progress;
 mod report;
 mod report_html;
+mod rows;
 mod source;
 mod target;
 

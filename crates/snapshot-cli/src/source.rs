@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use snapshot_format::{Event, Header, Table};
+use snapshot_format::{Epoch, Event, Header, SealedHeader, Table};
 use snapshot_store::SnapshotSummary;
 use snapshot_store::open::Database;
 use snapshot_store::schema::ColumnFamily;
@@ -128,6 +128,23 @@ impl Reader<'_> {
         out.meter().during(input.what(), input.unit(), |progress| {
             input.read(progress, on_event)
         })
+    }
+
+    /// As [`Self::open`] for who reads rows and shows no header: a database's is made up and not doubted.
+    pub(crate) fn open_rows(
+        source: &Source,
+        args: &OpenArgs,
+        out: &mut Output,
+    ) -> Result<Input, CliError> {
+        match source {
+            Source::Stdin => Input::stdin(),
+            Source::File(path) => Ok(Input::file(path)),
+            Source::Database(path) => {
+                let header = Header::Sealed(SealedHeader::offline(Epoch(0)));
+                let database = open(path, args, out)?;
+                Ok(Input::database(database, header, args.create_options()))
+            }
+        }
     }
 
     /// Opens `source`, saying all that is to be said of it, so that it can be read without an [`Output`].

@@ -1,29 +1,29 @@
 //! `create`: a database to a snapshot file, its digest, and proof that the file is sound.
 
-use std::fs::File;
 use std::io::{self, IsTerminal as _};
-use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde::Serialize;
-use snapshot_format::Header;
+use snapshot_format::{Framing, Header};
 use snapshot_store::SnapshotSummary;
 use snapshot_store::create::{create, create_file};
 use snapshot_store::naming::{ArtifactKind, ArtifactName};
 use snapshot_store::open::Database;
-use snapshot_store::publish::{Replace, is_special};
+use snapshot_store::publish::is_special;
 
-use crate::args::OpenArgs;
+use crate::args::{ByteSize, OpenArgs};
+use crate::cmd::split::Cut;
 use crate::error::{CliError, UsageError};
 use crate::exit::{Exit, with_exit_codes};
 use crate::header::HeaderArgs;
+use crate::input::Input;
 use crate::output::{Output, Shown};
 use crate::progress::Unit;
 use crate::report::{DigestLine, SnapshotReport, bytes, seconds};
 use crate::source;
-use crate::target::{read_back, require_outside};
+use crate::target::{read_back, replace, require_outside, stdout};
 
 /// Examples for `--help`.
 pub(crate) const HELP: &str = with_exit_codes!(
@@ -51,6 +51,9 @@ pub(crate) struct CreateArgs {
     /// Replace the output if it exists
     #[arg(long, short)]
     force: bool,
+    /// Cut the snapshot into chunk files of at most this size, if it is larger: 4096, 64KiB, 100MiB, 1GiB
+    #[arg(long, value_name = "SIZE")]
+    max_chunk_size: Option<ByteSize>,
     /// Do not read the file back to verify it
     #[arg(long)]
     no_verify: bool,
@@ -93,6 +96,10 @@ pub(crate) fn run(args: &CreateArgs, out: &mut Output) -> Result<Exit, CliError>
         require_outside(path, &args.db)?;
     }
 
+    if let Some(limit) = args.max_chunk_size {
+        return write_chunks(args, limit, header, path, out);
+    }
+
     let start = Instant::now();
     let database = source::open(&args.db, &args.open, out)?;
     let summary = match &path {
@@ -112,6 +119,29 @@ pub(crate) fn run(args: &CreateArgs, out: &mut Output) -> Result<Exit, CliError>
     Ok(Exit::Ok)
 }
 
+fn write_chunks(
+    args: &CreateArgs,
+    limit: ByteSize,
+    header: Header,
+    path: Option<PathBuf>,
+    out: &mut Output,
+) -> Result<Exit, CliError> {
+    let path = path.ok_or(UsageError::ChunksToStdout)?;
+    let name = args.db.display().to_string();
+    if header.framing() == Framing::Counted {
+        return Err(UsageError::CountedHasNoChunks { name }.into());
+    }
+    let database = source::open(&args.db, &args.open, out)?;
+    let mut input = Input::database(database, header, args.open.create_options());
+    let cut = Cut {
+        limit,
+        output: &path,
+        force: args.force,
+        no_verify: args.no_verify,
+    };
+    cut.write(&mut input, &name, out)
+}
+
 fn write_file(
     args: &CreateArgs,
     database: &Database,
@@ -119,11 +149,7 @@ fn write_file(
     path: &Path,
     out: &Output,
 ) -> Result<SnapshotSummary, CliError> {
-    let replace = if args.force {
-        Replace::Allow
-    } else {
-        Replace::Refuse
-    };
+    let replace = replace(args.force);
     let options = args.open.create_options();
     out.meter().during("writing", Unit::Rows, |progress| {
         create_file(database, header, path, replace, &options, progress).map_err(CliError::from)
@@ -137,13 +163,9 @@ fn write_stdout(
     out: &Output,
 ) -> Result<SnapshotSummary, CliError> {
     let options = args.open.create_options();
-    // Not through `io::stdout()`, which looks for line ends in every write.
-    let stdout = io::stdout()
-        .as_fd()
-        .try_clone_to_owned()
-        .map_err(CliError::Stdout)?;
+    let stdout = stdout()?;
     out.meter().during("writing", Unit::Rows, |progress| {
-        create(database, header, File::from(stdout), &options, progress).map_err(CliError::from)
+        create(database, header, stdout, &options, progress).map_err(CliError::from)
     })
 }
 

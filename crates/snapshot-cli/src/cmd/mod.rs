@@ -5,14 +5,19 @@
 pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod compare;
+pub(crate) mod convert;
 pub(crate) mod create;
 pub(crate) mod diff;
 pub(crate) mod digest;
+pub(crate) mod dump;
 pub(crate) mod fingerprint;
+pub(crate) mod get;
 pub(crate) mod inspect;
+pub(crate) mod join;
 pub(crate) mod report;
 pub(crate) mod restore;
 pub(crate) mod shell;
+pub(crate) mod split;
 pub(crate) mod verify;
 
 use crate::args::Command;
@@ -35,6 +40,11 @@ pub(crate) fn run(command: Command, out: &mut Output) -> Result<Exit, CliError> 
         Command::Report(args) => report::run(&args, out),
         Command::Completions(args) => shell::completions(&args, out),
         Command::Man(args) => shell::man(&args, out),
+        Command::Get(args) => get::run(&args, out),
+        Command::Dump(args) => dump::run(&args, out),
+        Command::Convert(args) => convert::run(&args, out),
+        Command::Split(args) => split::run(&args, out),
+        Command::Join(args) => join::run(&args, out),
         Command::BenchBlobInfoSnapshot(args) => bench::run(&args, out),
     }
 }

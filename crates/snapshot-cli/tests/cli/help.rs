@@ -2,7 +2,7 @@
 
 use crate::common::{blob_snapshot, run};
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 18] = [
     "create",
     "verify",
     "inspect",
@@ -11,6 +11,11 @@ const COMMANDS: [&str; 13] = [
     "compare",
     "diff",
     "report",
+    "get",
+    "dump",
+    "convert",
+    "split",
+    "join",
     "restore",
     "check",
     "completions",

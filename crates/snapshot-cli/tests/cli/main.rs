@@ -19,6 +19,7 @@ mod help;
 mod inspect;
 mod interrupted;
 mod locked;
+mod look;
 mod operations;
 mod output;
 mod report;
