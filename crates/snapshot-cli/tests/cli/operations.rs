@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::common::{cleaned, fixture, temp_dir, unpack};
+use crate::common::{cleaned, fixture, run, sealed_digest, temp_dir, unpack};
 use crate::report::variant;
 
 fn document() -> PathBuf {
@@ -88,4 +88,45 @@ fn the_document_shows_what_the_commands_print() {
             "docs/operations.md is out of date; REWRITE_DOCS=1 writes this:\n{real}"
         );
     }
+}
+
+#[test]
+fn the_script_of_the_timer_verifies_each_boundary_once() {
+    let dir = temp_dir();
+    let snapshots = dir.path().join("snapshots");
+    fs::create_dir_all(snapshots.join("checkpoint_epoch_12.tmp")).expect("made");
+    let (state, reference) = (dir.path().join("state"), dir.path().join("reference"));
+    let script = || {
+        let ops = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ops/blob-snapshot-verify");
+        let mut command = cleaned(Command::new(ops));
+        command.env("BLOB_SNAPSHOT", env!("CARGO_BIN_EXE_blob-snapshot"));
+        command.env("BLOB_SNAPSHOT_DIR", &snapshots);
+        command.env("BLOB_SNAPSHOT_STATE", &state);
+        command.env("BLOB_SNAPSHOT_REFERENCE", &reference);
+        run(&mut command)
+    };
+    assert!(
+        script()
+            .exits(0)
+            .text()
+            .starts_with("nothing to verify in ")
+    );
+    unpack("checkpoint_epoch_11", &snapshots);
+    fs::write(&reference, "11 0123456789abcdef\n").expect("written");
+    for _ in 0..2 {
+        let outcome = script().exits(1);
+        assert!(
+            outcome.stderr.contains("expected 0123456789abcdef"),
+            "{}",
+            outcome.stderr
+        );
+    }
+    fs::write(&reference, format!("11 {}\n", sealed_digest())).expect("written");
+    assert!(script().exits(0).text().ends_with(", as expected\n"));
+    assert!(
+        script()
+            .exits(0)
+            .text()
+            .starts_with("epoch 11 was verified before: ")
+    );
 }

@@ -6,5 +6,6 @@ mod diff;
 mod document;
 mod fingerprint;
 mod large;
+mod overview;
 mod support;
 mod vectors;
