@@ -15,9 +15,10 @@ use crate::target::{OutputArgs, require_outside};
 
 /// Examples for `--help`.
 pub(crate) const HELP: &str = with_exit_codes!(
-    "The input is verified before anything is written. Without --framing, a file is written in the framing\n",
-    "it does not have. What the header says is kept; options fill in what it leaves open, and cannot\n",
-    "contradict it. A counted file always has the event cursor: a snapshot made offline needs it told.\n",
+    "The input is verified before anything is written. Without --framing, a file is written in the\n",
+    "framing it does not have. What the header says is kept; options fill in what it leaves open, and\n",
+    "cannot contradict it. A counted file always has the event cursor: a snapshot made offline needs\n",
+    "it told.\n",
     "\n",
     "Examples:\n",
     "  blob-snapshot convert snapshot_epoch_11.bin --framing sealed --output sealed.bin\n",

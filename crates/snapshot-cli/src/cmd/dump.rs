@@ -21,11 +21,12 @@ use crate::target::{replace, require_outside, stdout};
 
 /// Examples for `--help`.
 pub(crate) const HELP: &str = with_exit_codes!(
-    "Rows of all tables have one set of columns: table, key, blob_id, registered_epoch, certified_epoch,\n",
-    "start_epoch, end_epoch, deletable, deleted, storage_pool_id, event_tx_digest, event_seq. What a table\n",
-    "does not have is empty. The format is told by --format or by the name of the output: .jsonl, .csv,\n",
-    ".parquet, the first two also with .zst. Rows come before the input is verified to its end: exit code 3\n",
-    "says that they are not to be used, and an output file then does not appear.\n",
+    "Rows of all tables have one set of columns: table, key, blob_id, registered_epoch,\n",
+    "certified_epoch, start_epoch, end_epoch, deletable, deleted, storage_pool_id, event_tx_digest,\n",
+    "event_seq. What a table does not have is empty. The format is told by --format or by the name of\n",
+    "the output: .jsonl, .csv, .parquet, the first two also with .zst. Rows come before the input is\n",
+    "verified to its end: exit code 3 says that they are not to be used, and an output file then does\n",
+    "not appear.\n",
     "\n",
     "Examples:\n",
     "  blob-snapshot dump snapshot_epoch_11.bin --certified no | jq .blob_id\n",
@@ -50,7 +51,7 @@ pub(crate) struct DumpArgs {
     #[arg(long, short)]
     force: bool,
     /// This storage pool and the rows of blobs in it; several may be given
-    #[arg(long = "pool", value_name = "0xHEX")]
+    #[arg(long = "pool-id", alias = "pool", value_name = "0xHEX")]
     pools: Vec<ObjectId>,
     #[command(flatten)]
     filter: FilterArgs,

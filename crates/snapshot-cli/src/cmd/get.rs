@@ -21,9 +21,10 @@ use crate::source::{Reader, Source};
 
 /// Examples for `--help`.
 pub(crate) const HELP: &str = with_exit_codes!(
-    "A line is a table, the key, and the fields of the row; with --json each row is an object on a line of its\n",
-    "own. A blob ID finds every object of the blob, a pool ID the pool and every blob in it. In a database\n",
-    "object IDs are looked up at once; all else reads and verifies the whole input. Nothing found is exit 1.\n",
+    "A line is a table, the key, and the fields of the row; with --json each row is an object on a\n",
+    "line of its own. A blob ID finds every object of the blob, a pool ID the pool and every blob in\n",
+    "it. In a database object IDs are looked up at once; all else reads and verifies the whole input.\n",
+    "Nothing found is exit 1.\n",
     "\n",
     "Examples:\n",
     "  blob-snapshot get snapshot_epoch_11.bin --object-id 0x<64 hex digits>\n",

@@ -12,8 +12,9 @@ use crate::target::OutputArgs;
 
 /// Examples for `--help`.
 pub(crate) const HELP: &str = with_exit_codes!(
-    "All chunks of one snapshot, in any order. Each is verified; if they are not one whole snapshot, nothing\n",
-    "is written. The result is what `create` writes without --max-chunk-size, and has the same digest.\n",
+    "All chunks of one snapshot, in any order. Each is verified; if they are not one whole snapshot,\n",
+    "nothing is written. The result is what `create` writes without --max-chunk-size, and has the\n",
+    "same digest.\n",
     "\n",
     "Examples:\n",
     "  blob-snapshot join snapshot_epoch_11.chunk-*.bin --output snapshot_epoch_11.bin\n",

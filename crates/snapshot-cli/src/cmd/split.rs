@@ -20,13 +20,14 @@ use crate::target::{read_back, replace, require_outside};
 
 /// Examples for `--help`.
 pub(crate) const HELP: &str = with_exit_codes!(
-    "Chunk 0 of 3 of NAME.bin is NAME.chunk-0-of-3.bin. Each is a sound sealed file by itself, and nodes that\n",
-    "cut at the same size write the same chunks. A snapshot that is small enough stays one file.\n",
+    "Chunk 0 of 3 of NAME.bin is NAME.chunk-0-of-3.bin. Each is a sound sealed file by itself, and\n",
+    "nodes that cut at the same size write the same chunks. A snapshot that is small enough stays one\n",
+    "file.\n",
     "\n",
     "Examples:\n",
-    "  blob-snapshot split snapshot_epoch_11.bin --max-chunk-size 100MiB --output parts/snapshot_epoch_11.bin\n",
+    "  blob-snapshot split snapshot_epoch_11.bin --max-chunk-size 100MiB --output parts/epoch_11.bin\n",
     "  blob-snapshot split snapshot_epoch_11.bin --max-chunk-size 1GiB --output snapshot.bin.zst\n",
-    "  blob-snapshot join parts/snapshot_epoch_11.chunk-*.bin --output snapshot_epoch_11.bin"
+    "  blob-snapshot join parts/epoch_11.chunk-*.bin --output snapshot_epoch_11.bin"
 );
 
 /// Options of `split`.

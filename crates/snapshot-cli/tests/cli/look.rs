@@ -374,7 +374,7 @@ fn dump_has_every_row_once_and_filters_hold() {
     let pool = pooled.expect("a pooled row")["storage_pool_id"]
         .as_str()
         .expect("text");
-    check(&["--pool", pool], &|row| {
+    check(&["--pool-id", pool], &|row| {
         row["storage_pool_id"] == pool || row["key"] == pool
     });
 }
