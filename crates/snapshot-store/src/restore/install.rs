@@ -188,7 +188,7 @@ impl Install<'_> {
                 db.drop_cf(family.name())
                     .map_err(rocksdb_error("drop a table of", target))?;
             }
-            db.create_cf(family.name(), &schema::writer_options(family, &failures))
+            db.create_cf(family.name(), &schema::reader_options(family, &failures))
                 .map_err(rocksdb_error("create a table of", target))?;
         }
         self.ingest(&db, target, before)?;
@@ -261,9 +261,11 @@ fn step(before: Before<'_>, step: RestoreStep, path: &Path) -> Result<(), Restor
     before(step).map_err(io_error("take the next step in", path))
 }
 
+/// The tables, as a reader opens them: all that is written here are finished files. A writer would load
+/// their Bloom filters, which take a byte and more of memory for each row.
 fn new_families(failures: &MergeFailures) -> Vec<ColumnFamilyDescriptor> {
     let new = |family: ColumnFamily| {
-        ColumnFamilyDescriptor::new(family.name(), schema::writer_options(family, failures))
+        ColumnFamilyDescriptor::new(family.name(), schema::reader_options(family, failures))
     };
     ColumnFamily::ALL.into_iter().map(new).collect()
 }
@@ -281,7 +283,7 @@ fn open_existing(path: &Path, failures: &MergeFailures) -> Result<DB, RestoreErr
             return marker::guard_descriptor();
         }
         let mut options = match ColumnFamily::from_name(&name) {
-            Some(family) => schema::writer_options(family, failures),
+            Some(family) => schema::reader_options(family, failures),
             None => Options::default(),
         };
         options.set_disable_auto_compactions(true);
