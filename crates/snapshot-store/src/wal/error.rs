@@ -119,6 +119,15 @@ pub enum WalError {
         got: String,
     },
 
+    /// The manifest has a field of a newer RocksDB, so what it says is not known.
+    #[error("{path} has a field {tag}, perhaps of a newer RocksDB than 8.10")]
+    UnknownField {
+        /// The file.
+        path: PathBuf,
+        /// The tag of the field.
+        tag: u32,
+    },
+
     /// The manifest is empty.
     #[error("{path} holds no record, so no table file is known; copy the database again")]
     EmptyManifest {

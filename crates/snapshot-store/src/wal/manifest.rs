@@ -15,6 +15,10 @@ use super::records::Log;
 use super::version_edit::{Edit, EditError};
 use super::{current_manifest, io_error};
 
+/// The column family that every database has, and its ID.
+const DEFAULT_NAME: &str = "default";
+const DEFAULT_FAMILY: u32 = 0;
+
 /// How the table files of a directory compare with its manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -45,19 +49,27 @@ pub enum TableFiles {
 pub fn compare_table_files(dir: &Path) -> Result<TableFiles, WalError> {
     // First the files, then the manifest: files that a running node adds meanwhile do not show.
     let files = table_files(dir)?;
-    let manifest = current_manifest(dir)?;
-    let source = File::open(&manifest).map_err(|source| io_error(&manifest, source))?;
-    Ok(match live_numbers(&manifest, source)? {
-        Ok(live) => TableFiles::Compared {
-            unreferenced: files
-                .into_iter()
-                .filter(|(number, _)| !live.contains(number))
-                .map(|(_, path)| path)
-                .collect(),
-            manifest,
-        },
-        Err(tag) => TableFiles::NotCompared { manifest, tag },
-    })
+    match read_manifest(dir) {
+        Ok(manifest) => Ok(TableFiles::Compared {
+            unreferenced: unreferenced(&manifest, files),
+            manifest: manifest.path,
+        }),
+        Err(WalError::UnknownField { path, tag }) => Ok(TableFiles::NotCompared {
+            manifest: path,
+            tag,
+        }),
+        Err(error) => Err(error),
+    }
+}
+
+/// Which of `files` no column family has.
+fn unreferenced(manifest: &Manifest, files: BTreeMap<u64, PathBuf>) -> Vec<PathBuf> {
+    let tables = manifest.families.values().map(|family| &family.tables);
+    let live: BTreeSet<u64> = tables.flat_map(BTreeMap::keys).copied().collect();
+    let unknown = files
+        .into_iter()
+        .filter(|(number, _)| !live.contains(number));
+    unknown.map(|(_, path)| path).collect()
 }
 
 /// The files named `NNNNNN.sst` in `dir`, by number.
@@ -77,8 +89,108 @@ fn table_files(dir: &Path) -> Result<BTreeMap<u64, PathBuf>, WalError> {
     Ok(files)
 }
 
-/// The numbers of all table files that a manifest leaves, or the tag that is not known.
-fn live_numbers<R: Read>(path: &Path, source: R) -> Result<Result<BTreeSet<u64>, u32>, WalError> {
+/// What the manifest of a database says of its files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Manifest {
+    /// The file that `CURRENT` names.
+    pub path: PathBuf,
+    /// Its number. Files with a higher one were made after it was begun.
+    pub number: u64,
+    /// The column families by their ID.
+    pub families: BTreeMap<u32, Family>,
+    /// Logs below this number are no longer needed.
+    pub min_log_number: u64,
+    /// Logs that must be there, where the database keeps track of them, and their synced size.
+    pub tracked_logs: BTreeMap<u64, Option<u64>>,
+}
+
+/// What the manifest says of a column family.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Family {
+    /// Its name.
+    pub name: String,
+    /// The name of its comparator.
+    pub comparator: String,
+    /// The log from which on its rows may be in no table file.
+    pub log_number: u64,
+    /// Its table files, by number.
+    pub tables: BTreeMap<u64, LiveFile>,
+    /// The blobs in each of its blob files, and how many of them are garbage.
+    blobs: BTreeMap<u64, (u64, u64)>,
+}
+
+/// A table file that belongs to the database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LiveFile {
+    /// Its level.
+    pub level: u32,
+    /// Which of the database's paths it is in: 0 is the database directory, unless the options say
+    /// otherwise.
+    pub path_id: u32,
+    /// Its length in bytes.
+    pub size: u64,
+    /// The blob file with the lowest number that it refers to.
+    pub oldest_blob_file: Option<u64>,
+}
+
+impl Manifest {
+    /// The column family called `name`.
+    #[must_use]
+    pub fn family(&self, name: &str) -> Option<&Family> {
+        self.families.values().find(|family| family.name == name)
+    }
+
+    /// The largest log number of a column family. A database that is open for writing has a log of this
+    /// number or a higher one.
+    #[must_use]
+    pub fn max_log_number(&self) -> u64 {
+        let numbers = self.families.values().map(|family| family.log_number);
+        numbers.max().unwrap_or(0)
+    }
+}
+
+impl Family {
+    /// The numbers of its blob files that hold a value.
+    pub fn blob_files(&self) -> impl Iterator<Item = u64> + '_ {
+        let tables = self.tables.values();
+        let oldest = tables.filter_map(|table| table.oldest_blob_file).min();
+        let oldest = oldest.unwrap_or(u64::MAX);
+        self.blobs
+            .iter()
+            .filter(move |(number, (blobs, garbage))| **number >= oldest && garbage < blobs)
+            .map(|(number, _)| *number)
+    }
+}
+
+/// Reads the manifest that `CURRENT` names in the database directory `dir`.
+///
+/// # Errors
+///
+/// [`WalError`] if it is damaged, cannot be read, or has a field of a newer RocksDB
+/// ([`WalError::UnknownField`]).
+pub fn read_manifest(dir: &Path) -> Result<Manifest, WalError> {
+    let path = current_manifest(dir)?;
+    let source = File::open(&path).map_err(|source| io_error(&path, source))?;
+    let files = live_files(&path, source)?;
+    Ok(Manifest {
+        number: manifest_number(&path),
+        path,
+        ..files
+    })
+}
+
+/// The number in a manifest's name, which [`current_manifest`] has checked.
+fn manifest_number(path: &Path) -> u64 {
+    path.file_name()
+        .and_then(|name| name.to_str()?.strip_prefix("MANIFEST-")?.parse().ok())
+        .unwrap_or(0)
+}
+
+/// The files that a manifest leaves.
+fn live_files<R: Read>(path: &Path, source: R) -> Result<Manifest, WalError> {
     let log = Log {
         path,
         kind: LogKind::Manifest,
@@ -97,20 +209,25 @@ fn live_numbers<R: Read>(path: &Path, source: R) -> Result<Result<BTreeSet<u64>,
         if matches!(physical.role, Role::Full | Role::Last) {
             match Edit::decode(&record) {
                 Ok(edit) => live.push(edit),
-                Err(EditError::UnknownTag(tag)) => return Ok(Err(tag)),
+                Err(EditError::UnknownTag(tag)) => {
+                    return Err(WalError::UnknownField {
+                        path: path.to_path_buf(),
+                        tag,
+                    });
+                }
                 Err(EditError::Malformed(tag)) => {
                     return Err(log.damaged(started, Fault::VersionEdit { tag }));
                 }
             }
         }
     }
-    Ok(Ok(live.numbers()))
+    Ok(live.files)
 }
 
-/// The table files of each column family after the edits so far.
+/// The files of each column family after the edits so far.
 #[derive(Default)]
 struct Live {
-    families: BTreeMap<u32, BTreeSet<u64>>,
+    files: Manifest,
     /// Edits of an atomic group whose last one has not been seen. If it never comes, RocksDB drops
     /// the group.
     group: Vec<Edit>,
@@ -119,33 +236,58 @@ struct Live {
 impl Live {
     fn push(&mut self, edit: Edit) {
         match edit.remaining {
-            None => self.apply(&edit),
+            None => self.apply(edit),
             Some(remaining) => {
                 self.group.push(edit);
                 if remaining == 0 {
                     for edit in std::mem::take(&mut self.group) {
-                        self.apply(&edit);
+                        self.apply(edit);
                     }
                 }
             }
         }
     }
 
-    fn apply(&mut self, edit: &Edit) {
+    fn apply(&mut self, edit: Edit) {
+        let files = &mut self.files;
+        files.min_log_number = files.min_log_number.max(edit.min_log_number.unwrap_or(0));
+        for (number, synced) in edit.added_logs {
+            let known = files.tracked_logs.entry(number).or_default();
+            *known = synced.max(*known);
+        }
+        if let Some(number) = edit.deleted_logs {
+            files.tracked_logs = files.tracked_logs.split_off(&number);
+        }
         if edit.drops_column_family {
-            self.families.remove(&edit.column_family);
+            files.families.remove(&edit.column_family);
             return;
         }
-        let files = self.families.entry(edit.column_family).or_default();
+        let family = files.families.entry(edit.column_family).or_default();
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        if edit.column_family == DEFAULT_FAMILY {
+            DEFAULT_NAME.clone_into(&mut family.name);
+        }
+        if let Some(name) = edit.adds_column_family {
+            family.name = text(name);
+        }
+        if let Some(comparator) = edit.comparator {
+            family.comparator = text(comparator);
+        }
+        family.log_number = family.log_number.max(edit.log_number.unwrap_or(0));
         // In this order: a file that moves to another level is deleted and added in one edit.
         for number in &edit.deleted {
-            files.remove(number);
+            family.tables.remove(number);
         }
-        files.extend(&edit.added);
-    }
-
-    fn numbers(self) -> BTreeSet<u64> {
-        self.families.into_values().flatten().collect()
+        family.tables.extend(edit.added);
+        let blobs = edit.added_blobs.into_iter();
+        family
+            .blobs
+            .extend(blobs.map(|(number, blobs)| (number, (blobs, 0))));
+        for (number, more) in edit.garbage {
+            if let Some((_, garbage)) = family.blobs.get_mut(&number) {
+                *garbage += more;
+            }
+        }
     }
 }
 
@@ -157,7 +299,10 @@ mod tests {
         Edit {
             column_family,
             deleted: deleted.to_vec(),
-            added: added.to_vec(),
+            added: added
+                .iter()
+                .map(|number| (*number, LiveFile::default()))
+                .collect(),
             ..Edit::default()
         }
     }
@@ -165,7 +310,14 @@ mod tests {
     fn live(edits: impl IntoIterator<Item = Edit>) -> Vec<u64> {
         let mut live = Live::default();
         edits.into_iter().for_each(|edit| live.push(edit));
-        live.numbers().into_iter().collect()
+        let mut numbers: Vec<u64> = live
+            .files
+            .families
+            .values()
+            .flat_map(|family| family.tables.keys().copied())
+            .collect();
+        numbers.sort_unstable();
+        numbers
     }
 
     #[test]

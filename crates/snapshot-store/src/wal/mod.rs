@@ -26,7 +26,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 pub use self::error::{Fault, LogKind, WalError};
-pub use self::manifest::{TableFiles, compare_table_files};
+pub use self::manifest::{
+    Family, LiveFile, Manifest, TableFiles, compare_table_files, read_manifest,
+};
 use self::records::{Log, read_log};
 use self::sequence::Chain;
 

@@ -1,7 +1,9 @@
 //! One record of the manifest: which table files a change of the database added and removed.
 //!
-//! Bytes in, an [`Edit`] out. Only what decides whether a table file belongs to the database is kept;
-//! all else is checked for its length and passed over. The tags are those of RocksDB 8.10.
+//! Bytes in, an [`Edit`] out. Only what decides which files belong to the database is kept; all else is
+//! checked for its length and passed over. The tags are those of RocksDB 8.10.
+
+use super::manifest::LiveFile;
 
 /// Bit of the tags that a reader which does not know them may pass over.
 const SAFE_TO_IGNORE: u32 = 1 << 13;
@@ -31,10 +33,24 @@ mod tag {
     pub(super) const OLD_BLOB_FILE_GARBAGE: u32 = super::SAFE_TO_IGNORE + 3;
     pub(super) const OLD_WAL_ADDITION: u32 = super::SAFE_TO_IGNORE + 4;
     pub(super) const OLD_WAL_DELETION: u32 = super::SAFE_TO_IGNORE + 5;
+    pub(super) const WAL_ADDITION: u32 = super::SAFE_TO_IGNORE + 7;
+    pub(super) const WAL_DELETION: u32 = super::SAFE_TO_IGNORE + 8;
 }
 
-/// Ends the custom fields of a new file.
-const FILE_FIELDS_END: u32 = 1;
+/// The custom fields of a new file.
+mod file_field {
+    pub(super) const END: u32 = 1;
+    pub(super) const MIN_LOG_NUMBER: u32 = 3;
+    pub(super) const OLDEST_BLOB_FILE: u32 = 4;
+    pub(super) const PATH_ID: u32 = 65;
+}
+
+/// The custom fields of a write-ahead log.
+mod wal_field {
+    pub(super) const END: u32 = 1;
+    pub(super) const SYNCED_SIZE: u32 = 2;
+}
+
 /// Ends the custom fields of a blob file.
 const BLOB_FIELDS_END: u32 = 0;
 
@@ -42,10 +58,24 @@ const BLOB_FIELDS_END: u32 = 0;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Edit {
     pub(super) column_family: u32,
+    /// The name, if the record adds the column family.
+    pub(super) adds_column_family: Option<Vec<u8>>,
     pub(super) drops_column_family: bool,
+    pub(super) comparator: Option<Vec<u8>>,
+    /// The log from which on the column family's rows are in no table file.
+    pub(super) log_number: Option<u64>,
+    pub(super) min_log_number: Option<u64>,
     /// Numbers of the table files.
     pub(super) deleted: Vec<u64>,
-    pub(super) added: Vec<u64>,
+    pub(super) added: Vec<(u64, LiveFile)>,
+    /// Numbers of blob files, and how many blobs they hold.
+    pub(super) added_blobs: Vec<(u64, u64)>,
+    /// Numbers of blob files, and how many of their blobs became garbage.
+    pub(super) garbage: Vec<(u64, u64)>,
+    /// Numbers of write-ahead logs, and their synced size if it is known.
+    pub(super) added_logs: Vec<(u64, Option<u64>)>,
+    /// Logs below this number are no longer tracked.
+    pub(super) deleted_logs: Option<u64>,
     /// How many edits of the same atomic group follow, if it is in one.
     pub(super) remaining: Option<u32>,
 }
@@ -82,10 +112,12 @@ impl Edit {
                 self.deleted.push(fields.u64()?);
             }
             tag::NEW_FILE | tag::NEW_FILE_2 | tag::NEW_FILE_3 | tag::NEW_FILE_4 => {
-                self.added.push(fields.new_file(tag)?);
+                self.new_file(tag, fields)?;
             }
             tag::COLUMN_FAMILY => self.column_family = fields.u32()?,
+            tag::COLUMN_FAMILY_ADD => self.adds_column_family = Some(fields.slice()?.to_vec()),
             tag::COLUMN_FAMILY_DROP => self.drops_column_family = true,
+            tag::COMPARATOR => self.comparator = Some(fields.slice()?.to_vec()),
             tag::IN_ATOMIC_GROUP => self.remaining = Some(fields.u32()?),
             tag::COMPACT_CURSOR => {
                 fields.u32()?;
@@ -94,28 +126,85 @@ impl Edit {
             tag::MAX_COLUMN_FAMILY => {
                 fields.u32()?;
             }
-            tag::LOG_NUMBER
-            | tag::NEXT_FILE_NUMBER
-            | tag::LAST_SEQUENCE
-            | tag::PREV_LOG_NUMBER
-            | tag::MIN_LOG_NUMBER_TO_KEEP => {
+            tag::LOG_NUMBER => self.log_number = Some(fields.u64()?),
+            tag::MIN_LOG_NUMBER_TO_KEEP => self.min_log_number = Some(fields.u64()?),
+            tag::NEXT_FILE_NUMBER | tag::LAST_SEQUENCE | tag::PREV_LOG_NUMBER => {
                 fields.u64()?;
             }
             tag::BLOB_FILE_ADDITION | tag::OLD_BLOB_FILE_ADDITION => {
-                fields.integers(3)?;
+                let added = (fields.u64()?, fields.u64()?);
+                fields.u64()?;
                 fields.slice()?;
                 fields.slice()?;
-                fields.custom(BLOB_FIELDS_END)?;
+                fields.custom(BLOB_FIELDS_END, |_, _| Some(()))?;
+                if tag == tag::BLOB_FILE_ADDITION {
+                    self.added_blobs.push(added);
+                }
             }
             tag::BLOB_FILE_GARBAGE | tag::OLD_BLOB_FILE_GARBAGE => {
-                fields.integers(3)?;
-                fields.custom(BLOB_FIELDS_END)?;
+                let garbage = (fields.u64()?, fields.u64()?);
+                fields.u64()?;
+                fields.custom(BLOB_FIELDS_END, |_, _| Some(()))?;
+                if tag == tag::BLOB_FILE_GARBAGE {
+                    self.garbage.push(garbage);
+                }
             }
-            // The comparator, a new column family's name, and all that may be passed over.
+            tag::WAL_ADDITION => self.log_added(&mut Fields(fields.slice()?))?,
+            tag::WAL_DELETION => self.deleted_logs = Some(Fields(fields.slice()?).u64()?),
+            // All that may be passed over.
             _ => {
                 fields.slice()?;
             }
         }
+        Some(())
+    }
+
+    fn new_file(&mut self, tag: u32, fields: &mut Fields<'_>) -> Option<()> {
+        let mut file = LiveFile {
+            level: fields.u32()?,
+            ..LiveFile::default()
+        };
+        let number = fields.u64()?;
+        if tag == tag::NEW_FILE_3 {
+            file.path_id = fields.u32()?;
+        }
+        file.size = fields.u64()?;
+        fields.slice()?;
+        fields.slice()?;
+        if tag != tag::NEW_FILE {
+            fields.integers(2)?;
+        }
+        if tag == tag::NEW_FILE_4 {
+            fields.custom(file_field::END, |field, value| {
+                match field {
+                    file_field::PATH_ID => file.path_id = u32::from(*value.first()?),
+                    file_field::OLDEST_BLOB_FILE => {
+                        file.oldest_blob_file = Some(Fields(value).u64()?);
+                    }
+                    file_field::MIN_LOG_NUMBER => {
+                        let number = u64::from_le_bytes(*value.first_chunk()?);
+                        self.min_log_number = Some(number);
+                    }
+                    _ => {}
+                }
+                Some(())
+            })?;
+        }
+        self.added.push((number, file));
+        Some(())
+    }
+
+    fn log_added(&mut self, fields: &mut Fields<'_>) -> Option<()> {
+        let number = fields.u64()?;
+        let mut synced = None;
+        loop {
+            match fields.u32()? {
+                wal_field::END => break,
+                wal_field::SYNCED_SIZE => synced = Some(fields.u64()?),
+                _ => return None,
+            }
+        }
+        self.added_logs.push((number, synced));
         Some(())
     }
 }
@@ -181,36 +270,31 @@ impl<'a> Fields<'a> {
     }
 
     /// Tags and slices, up to the tag `end`.
-    fn custom(&mut self, end: u32) -> Option<()> {
-        while self.u32()? != end {
-            self.slice()?;
+    fn custom(
+        &mut self,
+        end: u32,
+        mut each: impl FnMut(u32, &'a [u8]) -> Option<()>,
+    ) -> Option<()> {
+        loop {
+            let tag = self.u32()?;
+            if tag == end {
+                return Some(());
+            }
+            each(tag, self.slice()?)?;
         }
-        Some(())
-    }
-
-    /// The number of a new file.
-    fn new_file(&mut self, tag: u32) -> Option<u64> {
-        self.u32()?;
-        let number = self.u64()?;
-        if tag == tag::NEW_FILE_3 {
-            self.u32()?;
-        }
-        self.u64()?;
-        self.slice()?;
-        self.slice()?;
-        if tag != tag::NEW_FILE {
-            self.integers(2)?;
-        }
-        if tag == tag::NEW_FILE_4 {
-            self.custom(FILE_FIELDS_END)?;
-        }
-        Some(number)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const FILE: LiveFile = LiveFile {
+        level: 2,
+        path_id: 0,
+        size: 5,
+        oldest_blob_file: None,
+    };
 
     /// A file as each tag writes it: level 2, number 300, size 5, keys "ab" and "c".
     const NEW_FILES: [(u32, &[u8]); 4] = [
@@ -228,7 +312,7 @@ mod tests {
     ];
 
     /// All other tags with their fields.
-    const OTHERS: [(u32, &[u8]); 20] = [
+    const OTHERS: [(u32, &[u8]); 22] = [
         (tag::COMPARATOR, b"\x01\x03cmp"),
         (tag::LOG_NUMBER, b"\x02\x80\x01"),
         (tag::NEXT_FILE_NUMBER, b"\x03\x80\x01"),
@@ -255,6 +339,8 @@ mod tests {
             b"\x82\x40\x01\x02\x03\x00\x00\x00",
         ),
         (tag::OLD_BLOB_FILE_GARBAGE, b"\x83\x40\x01\x02\x03\x00"),
+        (tag::WAL_ADDITION, b"\x87\x40\x05\x09\x02\x80\x01\x01"),
+        (tag::WAL_DELETION, b"\x88\x40\x01\x08"),
         (SAFE_TO_IGNORE + 1, b"\x81\x40\x02id"),
         (SAFE_TO_IGNORE + 6, b"\x86\x40\x01t"),
         (SAFE_TO_IGNORE + 999, b"\xe7\x47\x00"),
@@ -264,11 +350,30 @@ mod tests {
     fn every_new_file_gives_its_number() {
         for (_, bytes) in NEW_FILES {
             let expected = Edit {
-                added: vec![300],
+                added: vec![(300, FILE)],
                 ..Edit::default()
             };
             assert_eq!(Edit::decode(bytes), Ok(expected), "{bytes:x?}");
         }
+    }
+
+    #[test]
+    fn a_new_file_says_where_it_is_and_which_blobs_it_needs() {
+        let in_third = b"\x66\x02\xac\x02\x03\x05\x02ab\x01c\x08\x09";
+        let custom = b"\x67\x02\xac\x02\x05\x02ab\x01c\x08\x09\x41\x01\x03\x04\x01\x07\x01";
+        let added = |bytes| Edit::decode(bytes).map(|edit| edit.added);
+        let path_id = 3;
+        assert_eq!(
+            added(in_third),
+            Ok(vec![(300, LiveFile { path_id, ..FILE })])
+        );
+        let oldest_blob_file = Some(7);
+        let file = LiveFile {
+            path_id,
+            oldest_blob_file,
+            ..FILE
+        };
+        assert_eq!(added(custom), Ok(vec![(300, file)]));
     }
 
     #[test]
@@ -277,9 +382,17 @@ mod tests {
         let record: Vec<u8> = all.flat_map(|(_, bytes)| bytes.iter().copied()).collect();
         let expected = Edit {
             column_family: 3,
+            adds_column_family: Some(b"name".to_vec()),
             drops_column_family: true,
+            comparator: Some(b"cmp".to_vec()),
+            log_number: Some(128),
+            min_log_number: Some(5),
             deleted: vec![300],
-            added: vec![300; 4],
+            added: vec![(300, FILE); 4],
+            added_blobs: vec![(1, 2)],
+            garbage: vec![(1, 2)],
+            added_logs: vec![(9, Some(128))],
+            deleted_logs: Some(8),
             remaining: Some(1),
         };
         assert_eq!(Edit::decode(&record), Ok(expected));
