@@ -17,6 +17,7 @@ pub mod merge;
 pub mod naming;
 pub mod node;
 pub mod open;
+pub mod options_file;
 mod plan;
 pub mod progress;
 pub mod publish;
