@@ -13,6 +13,7 @@ use snapshot_store::create::{CreateError, write_error};
 use snapshot_store::open::OpenError;
 use snapshot_store::publish::PublishError;
 use snapshot_store::restore::RestoreError;
+use snapshot_store::threads::TooFewThreads;
 use snapshot_store::{ReadError, VerifyError};
 use snapshot_tools::fingerprint::DocumentError;
 
@@ -132,6 +133,9 @@ pub(crate) enum CliError {
         /// Why.
         source: io::Error,
     },
+    /// The system grants too few threads.
+    #[error(transparent)]
+    Threads(#[from] TooFewThreads),
     /// The result cannot be printed.
     #[error("cannot write to standard output")]
     Stdout(#[source] io::Error),
@@ -312,21 +316,7 @@ impl CliError {
             | Self::Diff { .. } => "snapshot",
             Self::Document { .. } => "fingerprint",
             Self::NoScratch { .. } | Self::Scratch { .. } => "scratch",
-        }
-    }
-
-    /// What the operator can do, where the message does not say it already.
-    pub(crate) fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::NotWhole { .. } => Some("--chunk accepts one chunk by itself"),
-            Self::NoScratch { .. } => Some("name one with --scratch-dir"),
-            Self::Verify(error) => match &**error {
-                VerifyError::Open { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-                    Some("check the path; - reads standard input")
-                }
-                _ => None,
-            },
-            _ => None,
+            Self::Threads(_) => "limit",
         }
     }
 }

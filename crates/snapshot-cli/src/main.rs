@@ -17,6 +17,7 @@ mod error;
 mod exit;
 mod fingerprints;
 mod header;
+mod hint;
 mod input;
 mod output;
 mod overviews;
@@ -29,22 +30,27 @@ mod target;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 use crate::args::Cli;
 use crate::exit::Exit;
+use crate::hint::Options;
 use crate::output::Output;
 
 fn main() -> ExitCode {
-    let exit = match Cli::try_parse() {
-        Ok(cli) => run(cli),
+    let parsed = Cli::command().try_get_matches().and_then(|matches| {
+        let cli = Cli::from_arg_matches(&matches)?;
+        Ok((cli, Options::of(matches.subcommand_name())))
+    });
+    let exit = match parsed {
+        Ok((cli, options)) => run(cli, options),
         Err(error) => explain(&error),
     };
     ExitCode::from(exit.code())
 }
 
-fn run(cli: Cli) -> Exit {
-    let mut out = Output::new(&cli.global);
+fn run(cli: Cli, options: Options) -> Exit {
+    let mut out = Output::new(&cli.global, options);
     cmd::run(cli.command, &mut out).unwrap_or_else(|error| {
         let exit = error.exit();
         out.error(&error, exit);

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::args::{ColorMode, GlobalArgs};
 use crate::error::{CliError, Unexpected};
 use crate::exit::Exit;
+use crate::hint::{Options, hint};
 use crate::progress::Meter;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -31,11 +32,13 @@ pub(crate) struct Output {
     /// Nobody reads standard output any more.
     reader_gone: bool,
     warnings: Vec<String>,
+    /// Those of the command that runs.
+    options: Options,
 }
 
 impl Output {
     /// As the command line asks for it.
-    pub(crate) fn new(args: &GlobalArgs) -> Self {
+    pub(crate) fn new(args: &GlobalArgs, options: Options) -> Self {
         match args.color {
             ColorMode::Auto => {}
             ColorMode::Always => anstream::ColorChoice::Always.write_global(),
@@ -47,6 +50,7 @@ impl Output {
             results_to_stderr: false,
             reader_gone: false,
             warnings: Vec::new(),
+            options,
         }
     }
 
@@ -126,7 +130,8 @@ impl Output {
 
     /// Says why a command, or one of its inputs, fails.
     pub(crate) fn error(&self, error: &CliError, exit: Exit) {
-        self.failure(error, error.kind(), exit, error.hint());
+        let hint = hint(error, &self.options);
+        self.failure(error, error.kind(), exit, hint.as_deref());
     }
 
     /// Says why the answer is no.

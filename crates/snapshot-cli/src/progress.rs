@@ -51,7 +51,9 @@ impl Meter {
             // Dropped when the job is done, even by a panic: that ends the watcher.
             let (running, ended) = mpsc::channel::<()>();
             let watched = &progress;
-            scope.spawn(move || watch(watched, what, unit, &ended));
+            // Without a thread to spare the job is done unseen.
+            let _ = thread::Builder::new()
+                .spawn_scoped(scope, move || watch(watched, what, unit, &ended));
             let result = job(watched);
             drop(running);
             result

@@ -26,6 +26,7 @@ mod scan;
 pub mod schema;
 pub mod space;
 pub mod summary;
+pub mod threads;
 pub mod transport;
 pub mod verify;
 pub mod wal;

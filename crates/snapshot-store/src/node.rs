@@ -128,6 +128,8 @@ pub fn check_checkpoint(path: &Path) -> Result<(), OpenError> {
     options.set_paranoid_checks(true);
     // Of files to open at once; a node has thousands, and none has to be opened for that.
     options.set_max_open_files(16);
+    // Where no thread can be had, RocksDB ends the process.
+    options.set_max_file_opening_threads(1);
     let families = DB::list_cf(&options, path).map_err(failed)?;
     let families = families
         .into_iter()

@@ -3,20 +3,26 @@
 //! Nothing is written, not even a lock or log file.
 
 mod error;
+mod examine;
+mod stamp;
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use rocksdb::{ColumnFamilyDescriptor, DB, DBRecoveryMode, Options};
+use rocksdb::{ColumnFamilyDescriptor, DB, Options};
+use rustix::process::{Resource, getrlimit};
 use snapshot_format::{PerTable, Table};
 
 use crate::lock::{self, LockState};
 use crate::merge::MergeFailures;
 use crate::restore::marker;
 use crate::schema::{self, ColumnFamily};
-use crate::wal::{self, TableFiles};
+use crate::threads;
 
 pub use self::error::{OpenError, OpenWarning};
+use self::examine::{Damage, known_manifest, require_files, require_own_logs, verify_logs};
+use self::stamp::Stamp;
 
 /// How a write-ahead log that does not read whole is treated (`docs/tables.md`, "The WAL").
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -24,20 +30,20 @@ pub enum WalRecovery {
     /// It is an error. The only mode whose rows are certain.
     #[default]
     Absolute,
-    /// A last record that was cut off is dropped.
+    /// An incomplete last record of the last log is dropped. All other damage is an error.
     TolerateTornTail,
     /// All from the first damaged record on is dropped.
     PointInTime,
 }
 
-impl WalRecovery {
-    const fn mode(self) -> DBRecoveryMode {
-        match self {
-            Self::Absolute => DBRecoveryMode::AbsoluteConsistency,
-            Self::TolerateTornTail => DBRecoveryMode::TolerateCorruptedTailRecords,
-            Self::PointInTime => DBRecoveryMode::PointInTime,
-        }
-    }
+/// Where opening a database is.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenStep {
+    /// All files were checked, and RocksDB has not seen any.
+    Examined,
+    /// RocksDB has opened the database, and the second look comes.
+    Opened,
 }
 
 /// How a database is opened.
@@ -90,6 +96,18 @@ impl Database {
         column_families: &[ColumnFamily],
         options: &OpenOptions,
     ) -> Result<Self, OpenError> {
+        Self::open_observed(path, column_families, options, |_| {})
+    }
+
+    /// As [`Self::open_column_families`], telling `observe` how far it is: for tests in which a node starts
+    /// meanwhile.
+    #[doc(hidden)]
+    pub fn open_observed(
+        path: &Path,
+        column_families: &[ColumnFamily],
+        options: &OpenOptions,
+        mut observe: impl FnMut(OpenStep),
+    ) -> Result<Self, OpenError> {
         require_database(path)?;
         if let Some(unfinished) = marker::find(path) {
             return Err(OpenError::Unfinished {
@@ -97,8 +115,15 @@ impl Database {
                 digest: unfinished.digest,
             });
         }
-        let warnings = examine(path, options)?;
+        let stamp = Stamp::take(path).map_err(unreadable(path))?;
+        let Examined {
+            mut warnings,
+            damage,
+        } = examine_files(path, options)?;
         require_column_families(path, column_families)?;
+        require_files(path, column_families)?;
+        threads::require_for_database()?;
+        observe(OpenStep::Examined);
 
         let failures = MergeFailures::new();
         let descriptors = column_families
@@ -109,16 +134,11 @@ impl Database {
             })
             // RocksDB insists on the default column family.
             .chain([ColumnFamilyDescriptor::new("default", Options::default())]);
-        let db = DB::open_cf_descriptors_read_only(
-            &database_options(options.wal_recovery),
-            path,
-            descriptors,
-            false,
-        )
-        .map_err(|source| OpenError::RocksDb {
-            path: path.to_path_buf(),
-            source,
-        })?;
+        let db =
+            DB::open_cf_descriptors_read_only(&database_options(damage), path, descriptors, false)
+                .map_err(|source| explain(path, damage, source))?;
+        observe(OpenStep::Opened);
+        require_unchanged(path, &stamp, options, &mut warnings)?;
         Ok(Self {
             db,
             path: path.to_path_buf(),
@@ -181,10 +201,20 @@ impl Database {
     }
 }
 
+/// What is known of a database before RocksDB sees it.
+struct Examined {
+    warnings: Vec<OpenWarning>,
+    damage: Damage,
+}
+
 /// Refuses what is no database, in use, or not whole, and tells what its user should know.
 ///
 /// An unfinished restore is none of its business.
 pub(crate) fn examine(path: &Path, options: &OpenOptions) -> Result<Vec<OpenWarning>, OpenError> {
+    examine_files(path, options).map(|examined| examined.warnings)
+}
+
+fn examine_files(path: &Path, options: &OpenOptions) -> Result<Examined, OpenError> {
     require_database(path)?;
     let mut warnings = Vec::new();
     if let LockState::Held { pid } = lock::holder(path)? {
@@ -196,14 +226,17 @@ pub(crate) fn examine(path: &Path, options: &OpenOptions) -> Result<Vec<OpenWarn
         }
         warnings.push(OpenWarning::Live { pid });
     }
+    require_own_logs(path)?;
     let live = !warnings.is_empty();
-    warnings.extend(verify_logs(path, options.wal_recovery, live)?);
-    Ok(warnings)
+    let damage = verify_logs(path, options.wal_recovery, live, &mut warnings)?;
+    Ok(Examined { warnings, damage })
 }
 
-fn database_options(wal_recovery: WalRecovery) -> Options {
+fn database_options(damage: Damage) -> Options {
     let mut options = Options::default();
-    options.set_wal_recovery_mode(wal_recovery.mode());
+    options.set_wal_recovery_mode(damage.mode());
+    // It ends the process where no thread can be had.
+    options.set_max_file_opening_threads(1);
     options.set_paranoid_checks(true);
     // All files are opened at once: a file that is missing shows now, not half-way.
     options.set_max_open_files(-1);
@@ -212,11 +245,7 @@ fn database_options(wal_recovery: WalRecovery) -> Options {
 
 /// Tells a database from what operators take for one.
 fn require_database(path: &Path) -> Result<(), OpenError> {
-    let unreadable = |source| OpenError::Unreadable {
-        path: path.to_path_buf(),
-        source,
-    };
-    let entries = fs::read_dir(path).map_err(unreadable)?;
+    let entries = fs::read_dir(path).map_err(unreadable(path))?;
     if path.join("CURRENT").exists() {
         return Ok(());
     }
@@ -237,42 +266,68 @@ fn require_database(path: &Path) -> Result<(), OpenError> {
     })
 }
 
-/// Checks the files whose damage RocksDB would not notice.
-fn verify_logs(
-    path: &Path,
-    wal_recovery: WalRecovery,
-    live: bool,
-) -> Result<Vec<OpenWarning>, OpenError> {
-    let mut warnings = Vec::new();
-    wal::verify_manifest(path)?;
-    let files = wal::compare_table_files(path)?;
-    // A checkpoint has no write-ahead log, and nothing but the files it needs.
-    let unfinished = match (wal::verify_wals(path), wal_recovery) {
-        (Ok(wals), _) => live || wals.bytes > 0,
-        (Err(error), WalRecovery::Absolute) => return Err(error.into()),
-        (Err(error), _) => {
-            warnings.push(OpenWarning::DamagedWal {
-                cause: error.to_string(),
-            });
-            true
-        }
-    };
-    match files {
-        TableFiles::Compared {
-            manifest,
-            unreferenced: files,
-        } if !files.is_empty() => {
-            if !unfinished {
-                return Err(OpenError::UnreferencedFiles { manifest, files });
-            }
-            warnings.push(OpenWarning::UnreferencedFiles { manifest, files });
-        }
-        TableFiles::Compared { .. } => {}
-        TableFiles::NotCompared { manifest, tag } => {
-            warnings.push(OpenWarning::UncheckedManifest { manifest, tag });
-        }
+fn unreadable(path: &Path) -> impl Fn(io::Error) -> OpenError + '_ {
+    |source| OpenError::Unreadable {
+        path: path.to_path_buf(),
+        source,
     }
-    Ok(warnings)
+}
+
+/// Looks again at what a node changes first, now that RocksDB has all logs in memory and all tables
+/// open. A node that starts later cannot change what is read: it can only make reading fail.
+fn require_unchanged(
+    path: &Path,
+    stamp: &Stamp,
+    options: &OpenOptions,
+    warnings: &mut Vec<OpenWarning>,
+) -> Result<(), OpenError> {
+    if options.allow_live && matches!(warnings.first(), Some(OpenWarning::Live { .. })) {
+        return Ok(());
+    }
+    // First the files, then the lock, so that no moment lies between in which a node can start unseen.
+    let unchanged = Stamp::take(path).is_ok_and(|now| now == *stamp);
+    let holder = lock::holder(path)?;
+    let live = |pid| OpenWarning::Live { pid };
+    match (holder, unchanged) {
+        (LockState::Held { pid }, _) if options.allow_live => warnings.insert(0, live(pid)),
+        (_, false) if options.allow_live => warnings.insert(0, live(None)),
+        (LockState::Held { .. }, _) | (_, false) => {
+            return Err(OpenError::Changed {
+                path: path.to_path_buf(),
+            });
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// What an error of RocksDB means, where that is known.
+fn explain(path: &Path, damage: Damage, source: rocksdb::Error) -> OpenError {
+    /// Files that a process has open beside those of a database.
+    const OTHERS: u64 = 64;
+
+    let path = path.to_path_buf();
+    let text = source.to_string();
+    if text.contains("Too many open files") {
+        let tables = known_manifest(&path).ok().flatten();
+        let tables = tables.into_iter().flat_map(|manifest| {
+            let families = manifest.families.into_values();
+            families.map(|family| family.tables.len() as u64)
+        });
+        return OpenError::TooManyFiles {
+            needed: tables.sum::<u64>() + OTHERS,
+            limit: getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX),
+            path,
+        };
+    }
+    if text.contains("ahead of WALs") {
+        return OpenError::AheadOfLogs {
+            path,
+            torn: damage.is_torn_tail(),
+            source,
+        };
+    }
+    OpenError::RocksDb { path, source }
 }
 
 fn require_column_families(path: &Path, wanted: &[ColumnFamily]) -> Result<(), OpenError> {

@@ -7,6 +7,7 @@ use crate::merge::MergeFailure;
 use crate::open::Database;
 use crate::plan::KeyRange;
 use crate::schema::ColumnFamily;
+use crate::threads::TooFewThreads;
 
 /// Why a table could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +27,9 @@ pub enum ScanError {
         /// The row's key and the cause.
         failure: Box<MergeFailure>,
     },
+    /// No thread can be had to scan with.
+    #[error(transparent)]
+    Threads(#[from] TooFewThreads),
     /// A scanning thread panicked, which is a bug.
     #[error("a scanning thread panicked; this is a bug, please report it")]
     Thread,

@@ -54,8 +54,8 @@ pub enum ZstdError {
     },
     /// Decompressing it takes more memory than is granted.
     #[error(
-        "the Zstandard data needs a window of more than {} MiB, as --long and --ultra make it: give it \
-         decompressed, `zstd -dc --long=31 FILE` into a file or a pipe",
+        "the Zstandard data needs a window of more than {} MiB, as zstd's long and ultra modes make it: give \
+         it decompressed, as a file or through a pipe",
         (1_u64 << MAX_WINDOW_LOG) >> 20
     )]
     Window {

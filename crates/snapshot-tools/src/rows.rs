@@ -3,6 +3,7 @@
 //! A decoder pushes; a merge of two snapshots pulls. [`channel`] and [`side_by_side`] join them: one thread decodes into
 //! batches, another takes rows out of them. Memory is bounded by a few batches of 128 KiB of values.
 
+use std::io;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::{mem, panic, thread};
 
@@ -205,16 +206,20 @@ impl Rows for RowReceiver {
 
 /// Lets `a` and `b` read a snapshot each, on threads of their own, while `compare` takes the rows. Returns what
 /// each of them returns. A reader that fails drops its sender; one whose rows nobody takes any more goes on.
+///
+/// # Errors
+///
+/// If the system grants no two threads. Then `compare` has not run.
 pub fn side_by_side<T: Send, R>(
     a: impl FnOnce(RowSender) -> T + Send,
     b: impl FnOnce(RowSender) -> T + Send,
     compare: impl FnOnce(&mut RowReceiver, &mut RowReceiver) -> R,
-) -> (Sides<T>, R) {
+) -> io::Result<(Sides<T>, R)> {
     thread::scope(|scope| {
         let (to_a, mut from_a) = channel();
         let (to_b, mut from_b) = channel();
-        let a = scope.spawn(move || a(to_a));
-        let b = scope.spawn(move || b(to_b));
+        let a = thread::Builder::new().spawn_scoped(scope, move || a(to_a))?;
+        let b = thread::Builder::new().spawn_scoped(scope, move || b(to_b))?;
         let result = compare(&mut from_a, &mut from_b);
         // A thread that waits to hand rows over would wait for ever.
         drop((from_a, from_b));
@@ -227,7 +232,7 @@ pub fn side_by_side<T: Send, R>(
             a: join(a),
             b: join(b),
         };
-        (sides, result)
+        Ok((sides, result))
     })
 }
 

@@ -92,7 +92,7 @@ pub(crate) fn differences(a: &Path, b: &Path) -> Result<DiffSummary> {
             Ok::<(), io::Error>(())
         })?;
         Ok(collector.finish())
-    });
+    })?;
     read.a?;
     read.b?;
     result

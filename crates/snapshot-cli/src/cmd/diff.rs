@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use snapshot_format::{Framing, Header, Table};
+use snapshot_store::threads::TooFewThreads;
 use snapshot_store::{Progress, SnapshotSummary};
 use snapshot_tools::diff::{Collector, DiffError, DiffSummary, diff};
 use snapshot_tools::rows::{Interrupted, RowReceiver, RowSender, passes, side_by_side};
@@ -96,7 +97,7 @@ pub(crate) fn run(args: &DiffArgs, out: &mut Output) -> Result<Exit, CliError> {
             out,
         )
     });
-    finish(walk, &sources, &printer, out)
+    finish(walk?, &sources, &printer, out)
 }
 
 /// The order of tables in which both can be walked over: that of one which can be read once only.
@@ -118,7 +119,7 @@ fn walk(
     sources: &Sides<Source>,
     printer: &mut Printer,
     out: &mut Output,
-) -> Walk {
+) -> Result<Walk, CliError> {
     let origins = Sides {
         a: inputs.a.origin(),
         b: inputs.b.origin(),
@@ -145,8 +146,9 @@ fn walk(
             diff(a, b, order, &mut collector, |row| printer.row(row, out))?;
             Ok(collector.finish())
         },
-    );
-    Walk { sides, result }
+    )
+    .map_err(|source| TooFewThreads::new(2, source))?;
+    Ok(Walk { sides, result })
 }
 
 fn headers(

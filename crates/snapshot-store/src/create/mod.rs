@@ -21,6 +21,7 @@ use crate::progress::Progress;
 use crate::publish::{PublishError, Replace};
 use crate::scan::ScanError;
 use crate::summary::SnapshotSummary;
+use crate::threads::TooFewThreads;
 use crate::transport::OutputFile;
 
 /// Why a snapshot could not be created.
@@ -49,6 +50,9 @@ pub enum CreateError {
     /// The output file could not be made or published.
     #[error(transparent)]
     Publish(#[from] PublishError),
+    /// No thread can be had to scan with.
+    #[error(transparent)]
+    Threads(#[from] TooFewThreads),
     /// A scanning thread panicked, which is a bug.
     #[error("a scanning thread panicked; this is a bug, please report it")]
     Thread,

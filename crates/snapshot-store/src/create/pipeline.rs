@@ -16,6 +16,7 @@ use crate::open::Database;
 use crate::plan::{self, Extent, KeyRange};
 use crate::progress::Progress;
 use crate::scan::{RangeScan, ScanError};
+use crate::threads;
 
 /// Most bytes of entries in a block: large enough that handing it over costs nothing, small enough
 /// that the digest and the write find it in the cache.
@@ -103,10 +104,10 @@ enum Stop {
 pub(super) fn blocks(
     database: &Database,
     framing: Framing,
-    threads: usize,
+    wanted: usize,
     consume: impl FnMut(&EntryBlock) -> Result<(), CreateError>,
 ) -> Result<(), CreateError> {
-    let shares = Shares::new(threads);
+    let shares = Shares::new(wanted);
     let jobs = plan(database, framing, shares).map_err(super::scan(database))?;
     // One more is in the consumer's hands.
     let (taken, in_order) = mpsc::sync_channel(shares.ranges - 1);
@@ -120,10 +121,9 @@ pub(super) fn blocks(
         spare: Mutex::new(Vec::new()),
         shares,
     };
+    let work = || shared.work();
     thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads)
-            .map(|_| scope.spawn(|| shared.work()))
-            .collect();
+        let workers = threads::spawn_up_to(scope, wanted, &work)?;
         let drained = shared.drain(in_order, consume);
         // The consumer's channels are closed now, so every thread ends.
         let panicked = workers
@@ -140,10 +140,10 @@ pub(super) fn blocks(
 /// The number of rows in each table.
 pub(super) fn count(
     database: &Database,
-    threads: usize,
+    wanted: usize,
     progress: &Progress,
 ) -> Result<PerTable<u64>, ScanError> {
-    let jobs = plan(database, Framing::Sealed, Shares::new(threads))?;
+    let jobs = plan(database, Framing::Sealed, Shares::new(wanted))?;
     let jobs = Mutex::new(jobs.into_iter());
     let work = || {
         let mut counts = PerTable::default();
@@ -160,10 +160,10 @@ pub(super) fn count(
             counts[table] += rows;
             progress.advance(rows);
         }
-        Ok(counts)
+        Ok::<_, ScanError>(counts)
     };
     thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let workers = threads::spawn_up_to(scope, wanted, &work)?;
         let mut total = PerTable::default();
         for worker in workers {
             let counts: PerTable<u64> = worker.join().map_err(|_| ScanError::Thread)??;

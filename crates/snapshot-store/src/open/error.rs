@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use snapshot_format::Digest;
 
 use crate::lock::LockError;
+use crate::options_file::OptionsFileError;
+use crate::threads::TooFewThreads;
 use crate::wal::WalError;
 
 /// Something the opener of a database should tell its user.
@@ -111,8 +113,7 @@ pub enum OpenError {
     },
     /// A running process holds the database.
     #[error(
-        "{} is in use{}: stop the node, or give a checkpoint of it (--allow-live opens it all the \
-         same, but what is read is then undefined)",
+        "{} is in use{}: stop the node, or give a checkpoint of it",
         path.display(), pid.map_or_else(String::new, |pid| format!(" by process {pid}"))
     )]
     InUse {
@@ -164,6 +165,90 @@ pub enum OpenError {
         missing: Vec<&'static str>,
         /// The names that are, the first few.
         present: Vec<String>,
+    },
+    /// The logs lie in another directory.
+    #[error(
+        "{} has its write-ahead logs in {}, as {} says (wal_dir): they cannot be followed there; stop the \
+         node and copy both into one directory, without the OPTIONS files, or give a checkpoint",
+        path.display(), wal_dir.display(), options.display()
+    )]
+    LogsElsewhere {
+        /// The directory.
+        path: PathBuf,
+        /// Where the logs lie.
+        wal_dir: PathBuf,
+        /// The file that says so.
+        options: PathBuf,
+    },
+    /// Table files lie in another directory.
+    #[error(
+        "{} has files of {family} in another directory (number {path_id} of its db_paths or cf_paths): a \
+         database over several directories cannot be read",
+        path.display()
+    )]
+    OtherPath {
+        /// The directory.
+        path: PathBuf,
+        /// The column family.
+        family: String,
+        /// The number of the other directory in the node's options.
+        path_id: u32,
+    },
+    /// A file that holds rows is not there.
+    #[error(
+        "{} is missing, which holds rows of {family}: take another checkpoint, or copy the database again \
+         with all its files",
+        file.display()
+    )]
+    MissingFile {
+        /// The file.
+        file: PathBuf,
+        /// The column family.
+        family: String,
+    },
+    /// A node opened the database while it was being opened here.
+    #[error(
+        "{} changed while it was opened: a node started meanwhile, so what was read is no database of one \
+         moment; stop the node, or give a checkpoint of it",
+        path.display()
+    )]
+    Changed {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The options file cannot be read.
+    #[error(transparent)]
+    OptionsFile(#[from] OptionsFileError),
+    /// RocksDB needs threads that the system does not grant.
+    #[error(transparent)]
+    Threads(#[from] TooFewThreads),
+    /// This process may not have so many files open.
+    #[error(
+        "RocksDB cannot open all files of {}: this process may have {limit} open, as `ulimit -n` says; \
+         raise that, to {needed} at the least",
+        path.display()
+    )]
+    TooManyFiles {
+        /// The directory.
+        path: PathBuf,
+        /// How many may be open.
+        limit: u64,
+        /// How many are needed.
+        needed: u64,
+    },
+    /// The log is damaged at a place from where on other tables already hold rows.
+    #[error(
+        "{} cannot be recovered to the damage of its write-ahead log, as tables hold later rows than those \
+         before it ({source}): copy the database again with all its .log files, or give a checkpoint",
+        path.display()
+    )]
+    AheadOfLogs {
+        /// The directory.
+        path: PathBuf,
+        /// Whether the damage is an incomplete last record and nothing else.
+        torn: bool,
+        /// Why.
+        source: rocksdb::Error,
     },
     /// RocksDB could not open the database.
     #[error("RocksDB cannot open {}: {source}", path.display())]

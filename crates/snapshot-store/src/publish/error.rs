@@ -10,7 +10,7 @@ use crate::space;
 #[non_exhaustive]
 pub enum PublishError {
     /// The output exists and was not to be replaced.
-    #[error("{path} already exists; use --force to replace it, or choose another path")]
+    #[error("{path} already exists; choose another path")]
     Exists {
         /// The output.
         path: PathBuf,

@@ -17,16 +17,13 @@ pub struct ToldCursor {
 #[non_exhaustive]
 pub enum CursorError {
     /// The snapshot says otherwise.
-    #[error(
-        "the snapshot's own event cursor is another than --event-tx-digest, --event-seq and \
-         --next-event-index tell: leave them out"
-    )]
+    #[error("the snapshot's own event cursor is another than the one told: leave that out")]
     Contradicts,
     /// An event ID without the index of the next event.
-    #[error("the snapshot has no event index: give --next-event-index as well")]
+    #[error("the snapshot has no event index: give the index of the next event as well")]
     NoIndex,
     /// An index without an event ID.
-    #[error("the snapshot has no event ID: give --event-tx-digest and --event-seq as well")]
+    #[error("the snapshot has no event ID: give the event's transaction digest and number as well")]
     NoEvent,
 }
 

@@ -13,6 +13,7 @@ use crate::create::CreateError;
 use crate::lock::LockError;
 use crate::open::OpenError;
 use crate::publish::PublishError;
+use crate::threads::TooFewThreads;
 use crate::verify::VerifyError;
 
 /// Why a snapshot could not be restored.
@@ -119,6 +120,9 @@ pub enum RestoreError {
         /// How many.
         source: TooManyObjects,
     },
+    /// No thread can be had to build tables with.
+    #[error(transparent)]
+    Threads(#[from] TooFewThreads),
     /// A thread panicked, which is a bug.
     #[error("a thread panicked; this is a bug, please report it")]
     Thread,

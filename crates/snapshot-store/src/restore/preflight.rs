@@ -55,8 +55,7 @@ pub enum Finding {
     },
     /// A database is there.
     #[error(
-        "{} already holds a database: to replace its blob info tables, stop the node and give \
-         --replace-tables; or name a directory that does not exist", path.display()
+        "{} already holds a database: name a directory that does not exist", path.display()
     )]
     Exists {
         /// The target.
@@ -64,7 +63,7 @@ pub enum Finding {
     },
     /// An unfinished restore is there.
     #[error(
-        "{} holds an unfinished restore{}: give --replace-tables, as the first run did", path.display(),
+        "{} holds an unfinished restore{}: replace its tables, as the first run did", path.display(),
         digest.map_or_else(String::new, |digest| format!(" of snapshot {digest}"))
     )]
     Unfinished {
@@ -83,8 +82,7 @@ pub enum Finding {
     },
     /// There is no database whose tables could be replaced.
     #[error(
-        "{} holds no database, so there are no tables to replace: check the path, or leave out \
-         --replace-tables to make a new database", path.display()
+        "{} holds no database, so there are no tables to replace: check the path", path.display()
     )]
     NothingToReplace {
         /// The target.

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use super::error::RestoreError;
+use crate::threads;
 
 /// Jobs that are not taken yet.
 #[derive(Debug)]
@@ -24,13 +25,13 @@ impl Queue {
     }
 }
 
-/// Runs `work` on up to `threads` threads with one queue of `count` jobs, and returns what each made.
+/// Runs `work` on up to `wanted` threads, or as many as can be had, with one queue of `count` jobs, and returns what each made.
 ///
 /// # Errors
 ///
 /// The first error of a thread. The others then end after the job they have.
 pub(crate) fn run<T: Send>(
-    threads: usize,
+    wanted: usize,
     count: usize,
     work: impl Fn(&Queue) -> Result<T, RestoreError> + Sync,
 ) -> Result<Vec<T>, RestoreError> {
@@ -47,9 +48,7 @@ pub(crate) fn run<T: Send>(
         done
     };
     thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads.clamp(1, count.max(1)))
-            .map(|_| scope.spawn(work))
-            .collect();
+        let workers = threads::spawn_up_to(scope, wanted.clamp(1, count.max(1)), &work)?;
         workers
             .into_iter()
             .map(|worker| worker.join().unwrap_or(Err(RestoreError::Thread)))

@@ -19,11 +19,7 @@ impl LogKind {
     /// What to do about a damaged file of this kind.
     const fn advice(self) -> &'static str {
         match self {
-            Self::Wal => {
-                "copy the database again, or accept losing every write from there on with \
-                 --wal-recovery point-in-time (tolerate-torn-tail if this is where the last file \
-                 ends)"
-            }
+            Self::Wal => "copy the database again, with all its .log files",
             Self::Manifest => "copy the database again: no table can be trusted without it",
         }
     }
@@ -55,11 +51,66 @@ pub enum WalError {
         fault: Fault,
     },
 
+    /// The last log ends within its last record, and all before that is sound: a writer was killed there, or
+    /// the copy was cut.
+    #[error(
+        "{path} ends within its last record, which starts at byte {offset}: {fault}; copy the database \
+         again, with all its .log files"
+    )]
+    TornTail {
+        /// The file.
+        path: PathBuf,
+        /// Offset of the physical record that is incomplete, in bytes.
+        offset: u64,
+        /// How it ends.
+        fault: Fault,
+    },
+
+    /// A database that was open for writing has no log at all.
+    #[error(
+        "{dir} has no .log file, but {witness}, so a node has written to it, and then there is always \
+         one: its last writes are missing; copy the database again with all its .log files, also those \
+         in its wal_dir if the node has one"
+    )]
+    NoLog {
+        /// The database directory.
+        dir: PathBuf,
+        /// The name of a file that no checkpoint has.
+        witness: &'static str,
+    },
+
+    /// A log that the manifest needs is not there.
+    #[error(
+        "{path} is missing, or a later .log file, as {manifest} tells: writes are missing; copy the \
+         database again with all its .log files, also those in its wal_dir if the node has one"
+    )]
+    MissingLog {
+        /// The log.
+        path: PathBuf,
+        /// The manifest.
+        manifest: PathBuf,
+    },
+
+    /// A log is shorter than the manifest knows it to be.
+    #[error(
+        "{path} has {got} bytes, but had {expected} when {manifest} was written: writes are missing; \
+         copy the database again with all its .log files"
+    )]
+    ShortLog {
+        /// The log.
+        path: PathBuf,
+        /// The manifest.
+        manifest: PathBuf,
+        /// Bytes that were synced.
+        expected: u64,
+        /// Bytes that are there.
+        got: u64,
+    },
+
     /// Each file may be whole, but write batches are missing between two of them.
     #[error(
         "writes are missing: {path} continues at byte {offset} with sequence number {got}, but \
-         {previous} ends before {expected}; copy the database again with all its .log files, or \
-         accept the hole with --wal-recovery point-in-time or tolerate-torn-tail"
+         {previous} ends before {expected}; copy the database again with all its .log files"
     )]
     SequenceGap {
         /// The file whose batch comes too late.
@@ -79,8 +130,7 @@ pub enum WalError {
     #[error(
         "{path} repeats writes: its batch at byte {offset} has sequence number {got}, but \
          {previous} already reaches {expected}; its .log files are not of one database at one \
-         moment, so copy the database again, or accept them with --wal-recovery point-in-time or \
-         tolerate-torn-tail"
+         moment, so copy the database again"
     )]
     SequenceOverlap {
         /// The file whose batch comes too early.
@@ -147,6 +197,13 @@ pub enum Fault {
     },
     /// The file ends inside a record.
     TruncatedPayload {
+        /// Payload length in bytes, as the header gives it.
+        expected: usize,
+        /// Payload bytes that are there.
+        got: usize,
+    },
+    /// The record claims to be longer than the file, which holds intact records behind its header.
+    WrongLength {
         /// Payload length in bytes, as the header gives it.
         expected: usize,
         /// Payload bytes that are there.
@@ -219,6 +276,19 @@ pub enum Fault {
     },
 }
 
+impl Fault {
+    /// Whether the file is sound as far as it goes, and ends within a record.
+    pub(super) const fn is_end_of_file(&self) -> bool {
+        matches!(
+            self,
+            Self::TruncatedHeader { .. }
+                | Self::TruncatedPayload { .. }
+                | Self::Unfinished { .. }
+                | Self::EndsAfterPadding
+        )
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -229,6 +299,12 @@ impl fmt::Display for Fault {
                 write!(
                     f,
                     "the file ends after {got} of a record's {expected} bytes"
+                )
+            }
+            Self::WrongLength { expected, got } => {
+                write!(
+                    f,
+                    "a record of {expected} bytes where {got} are left, and an intact one among these"
                 )
             }
             Self::LengthPastBlock { length, room } => {

@@ -12,7 +12,7 @@
 //! What it cannot see: the loss of whole records at the end of the last file, or of the manifest
 //! unless [`compare_table_files`] finds files it does not know, and of the first files, which look like logs that end, or begin, there; and a block lost from the
 //! inside of one record of more than 64 KiB, whose operations then do not decode when RocksDB
-//! replays them.
+//! replays them. That logs are missing altogether shows in the manifest ([`require_logs`]).
 
 mod error;
 mod manifest;
@@ -21,6 +21,7 @@ mod records;
 mod sequence;
 mod version_edit;
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -78,11 +79,91 @@ pub struct ManifestSummary {
 /// directory or a file cannot be read.
 pub fn verify_wals(dir: &Path) -> Result<WalSummary, WalError> {
     let mut verifier = WalVerifier::new();
-    for (number, path) in wal_files(dir)? {
+    let files = wal_files(dir)?;
+    let last = files.last().map(|(number, _)| *number);
+    for (number, path) in files {
         let source = File::open(&path).map_err(|source| io_error(&path, source))?;
-        verifier.file(&path, number, source)?;
+        verifier
+            .file(&path, number, source)
+            .map_err(|error| match error {
+                WalError::Damaged {
+                    path,
+                    offset,
+                    fault,
+                    ..
+                } if Some(number) == last && fault.is_end_of_file() => WalError::TornTail {
+                    path,
+                    offset,
+                    fault,
+                },
+                error => error,
+            })?;
     }
     Ok(verifier.finish())
+}
+
+/// What shows that the database in the directory `dir` was ever opened for writing: the name of a file that
+/// no checkpoint has.
+#[must_use]
+pub fn opened_for_writing(dir: &Path) -> Option<&'static str> {
+    const WITNESSES: [&str; 3] = ["LOCK", "IDENTITY", "LOG"];
+
+    WITNESSES
+        .into_iter()
+        .find(|name| dir.join(name).symlink_metadata().is_ok())
+}
+
+/// Refuses the database directory `dir` if a write-ahead log is not there that `manifest` shows to be needed.
+///
+/// A checkpoint may have none, as it was never open for writing. Whether logs are missing between
+/// others is for [`verify_wals`] to say.
+///
+/// # Errors
+///
+/// [`WalError`] with what is missing, or if the directory cannot be read.
+pub fn require_logs(dir: &Path, manifest: &Manifest) -> Result<(), WalError> {
+    let logs: BTreeMap<u64, PathBuf> = wal_files(dir)?.into_iter().collect();
+    let path_of = |number| dir.join(format!("{number:06}.log"));
+    let missing = |number| WalError::MissingLog {
+        path: path_of(number),
+        manifest: manifest.path.clone(),
+    };
+    for (number, synced) in &manifest.tracked_logs {
+        let path = logs.get(number).ok_or_else(|| missing(*number))?;
+        let got = fs::metadata(path)
+            .map_err(|source| io_error(path, source))?
+            .len();
+        if let Some(expected) = synced.filter(|synced| *synced > got) {
+            return Err(WalError::ShortLog {
+                path: path.clone(),
+                manifest: manifest.path.clone(),
+                expected,
+                got,
+            });
+        }
+    }
+    let Some(witness) = opened_for_writing(dir) else {
+        return Ok(());
+    };
+    let Some(newest) = logs.keys().next_back() else {
+        return Err(WalError::NoLog {
+            dir: dir.to_path_buf(),
+            witness,
+        });
+    };
+    if *newest < manifest.max_log_number() {
+        return Err(missing(manifest.max_log_number()));
+    }
+    // A number above the manifest's own was given to a log when the manifest was in use. A lower one may
+    // stand for the first log after a recovery, which then got the next number that was free.
+    let in_use = manifest.families.values().map(|family| family.log_number);
+    match in_use
+        .filter(|number| *number > manifest.number && !logs.contains_key(number))
+        .min()
+    {
+        Some(number) => Err(missing(number)),
+        None => Ok(()),
+    }
 }
 
 /// Verifies the manifest that `CURRENT` names in the database directory `dir`.

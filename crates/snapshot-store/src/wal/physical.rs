@@ -193,7 +193,39 @@ struct Parsed<'a> {
 
 /// Parses the record at the start of `rest`, which ends with the file or, after `room` bytes, with
 /// the block.
+///
+/// A record that the file cuts off is told from one whose length is wrong: that one is followed by others,
+/// or is whole at another length.
 fn parse(rest: &[u8], room: usize) -> Result<Parsed<'_>, Fault> {
+    match parse_whole(rest, room) {
+        Err(Fault::TruncatedPayload { expected, got }) if hides_a_record(rest) => {
+            Err(Fault::WrongLength { expected, got })
+        }
+        parsed => parsed,
+    }
+}
+
+/// Whether a whole record lies in `rest`, whose first record claims to be longer.
+fn hides_a_record(rest: &[u8]) -> bool {
+    let Some(([c0, c1, c2, c3, _, _], checked)) = rest.split_first_chunk::<6>() else {
+        return false;
+    };
+    let expected = unmask(u32::from_le_bytes([*c0, *c1, *c2, *c3]));
+    let mut checksum = 0;
+    let whole_when_shorter = checked.chunks(1).any(|byte| {
+        checksum = crc32c::crc32c_append(checksum, byte);
+        checksum == expected
+    });
+    whole_when_shorter
+        || (1..rest.len()).any(|at| {
+            let later = rest.get(at..).unwrap_or_default();
+            parse_whole(later, later.len())
+                .is_ok_and(|record| matches!(record.type_byte, 1..=8) && !record.payload.is_empty())
+        })
+}
+
+/// As [`parse`], whatever the length is due to.
+fn parse_whole(rest: &[u8], room: usize) -> Result<Parsed<'_>, Fault> {
     let truncated_header = Fault::TruncatedHeader { got: rest.len() };
     let Some((header, body)) = rest.split_first_chunk::<HEADER>() else {
         return Err(truncated_header);

@@ -85,7 +85,7 @@ fn epoch(overview: &Overview) -> Check {
         ),
         None => Check::new(
             Level::Doubt,
-            "the epoch is not known, so no row can be called expired: give --epoch",
+            "the epoch is not known, so no row can be called expired",
         ),
     }
 }

@@ -263,7 +263,8 @@ pub(crate) fn differences_of(
         })
         .expect("both can be read");
         (found, collector.finish())
-    });
+    })
+    .expect("two threads");
     result
 }
 
