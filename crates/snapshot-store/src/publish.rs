@@ -4,6 +4,7 @@
 //! directory synced. This is the only place of the project that does so; what the bytes are is none
 //! of its business.
 
+mod destination;
 mod error;
 mod rename;
 mod staging;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Advice, FallocateFlags};
 use rustix::io::Errno;
 
+pub use self::destination::{Destination, is_same_file};
 pub use self::error::PublishError;
 pub use self::rename::{publish_dir, publish_dir_watched, sync_dir};
 pub use self::staging::is_special;

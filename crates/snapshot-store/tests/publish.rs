@@ -2,6 +2,8 @@
 
 #[path = "publish/child.rs"]
 mod child;
+#[path = "publish/destination.rs"]
+mod destination;
 #[path = "publish/faults.rs"]
 mod faults;
 #[path = "publish/lock.rs"]

@@ -23,6 +23,16 @@ pub enum PublishError {
         path: PathBuf,
     },
 
+    /// The output is a file that this process has open under a number.
+    #[error(
+        "{path} is an open descriptor, and a file behind it cannot be replaced: name the file itself, or \
+         redirect standard output"
+    )]
+    Descriptor {
+        /// The output.
+        path: PathBuf,
+    },
+
     /// The directory of the output does not exist.
     #[error("cannot write {path}: there is no directory {dir}; create it first")]
     NoDirectory {

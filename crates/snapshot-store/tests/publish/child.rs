@@ -6,7 +6,7 @@ use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use snapshot_store::publish::{AtomicFile, Replace};
+use snapshot_store::publish::{AtomicFile, Destination, Replace};
 
 const PART: &str = "SNAPSHOT_STORE_TEST_PART";
 const TARGET: &str = "SNAPSHOT_STORE_TEST_TARGET";
@@ -96,6 +96,7 @@ fn plays_its_part() {
             Ok(_) => say("created"),
             Err(error) => say(&error.to_string()),
         },
+        "name the destination" => say(&format!("{:?}", Destination::of(&path).unwrap())),
         "hold the lock" => {
             let _file = lock(&path);
             say("locked");
