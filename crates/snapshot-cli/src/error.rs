@@ -4,7 +4,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use snapshot_format::{ChunkError, Digest, Epoch, Framing, NotWhole};
 use snapshot_store::check::CheckError;
@@ -12,6 +12,7 @@ use snapshot_store::chunks::ChunkFileError;
 use snapshot_store::create::{CreateError, write_error};
 use snapshot_store::open::OpenError;
 use snapshot_store::publish::PublishError;
+use snapshot_store::read_back::ReadBackError;
 use snapshot_store::restore::RestoreError;
 use snapshot_store::threads::TooFewThreads;
 use snapshot_store::{ReadError, VerifyError};
@@ -48,13 +49,21 @@ pub(crate) enum CliError {
         /// Which chunk it is.
         source: NotWhole,
     },
-    /// What was just written cannot be read back, or reads differently.
+    /// What was just written reads differently.
     #[error(
-        "{} does not read back as it was written and was removed; do not trust this disk or memory",
+        "{} does not read back as it was written and was not put in place; do not trust this disk or memory",
         path.display()
     )]
+    Differs {
+        /// The output.
+        path: PathBuf,
+        /// Why.
+        source: Box<ReadBackError>,
+    },
+    /// What was just written cannot be read back.
+    #[error("{} was written, but could not be read back and was not put in place", path.display())]
     ReadBack {
-        /// The file that was written.
+        /// The output.
         path: PathBuf,
         /// Why.
         source: Box<ReadBackError>,
@@ -139,22 +148,6 @@ pub(crate) enum CliError {
     /// The result cannot be printed.
     #[error("cannot write to standard output")]
     Stdout(#[source] io::Error),
-}
-
-/// How a file differs from what was written.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ReadBackError {
-    /// It is not sound.
-    #[error(transparent)]
-    Verify(#[from] VerifyError),
-    /// It is sound, but another snapshot.
-    #[error("its digest is {got}, but {expected} was written")]
-    Digest {
-        /// The digest that was written.
-        expected: Digest,
-        /// The digest that was read.
-        got: Digest,
-    },
 }
 
 /// Why a command line that parses makes no sense.
@@ -252,9 +245,17 @@ boxed_from!(
     Verify(VerifyError),
     Restore(RestoreError),
     Check(CheckError),
-    Publish(PublishError),
-    Chunks(ChunkFileError)
+    Publish(PublishError)
 );
+
+impl From<ChunkFileError> for CliError {
+    fn from(error: ChunkFileError) -> Self {
+        match error {
+            ChunkFileError::ReadBack { path, source } => Self::read_back(&path, source),
+            error => Self::Chunks(Box::new(error)),
+        }
+    }
+}
 
 /// The error of an output that a snapshot is written to.
 impl From<io::Error> for CliError {
@@ -271,6 +272,22 @@ impl From<Infallible> for CliError {
 }
 
 impl CliError {
+    /// Why the unpublished output `path` was not proven.
+    pub(crate) fn read_back(path: &Path, source: ReadBackError) -> Self {
+        let path = path.to_path_buf();
+        match source {
+            ReadBackError::Publish(error) => error.into(),
+            source if source.is_verdict() => Self::Differs {
+                path,
+                source: Box::new(source),
+            },
+            source => Self::ReadBack {
+                path,
+                source: Box::new(source),
+            },
+        }
+    }
+
     /// What the process ends with.
     pub(crate) fn exit(&self) -> Exit {
         match self {
@@ -304,7 +321,8 @@ impl CliError {
                 CreateError::Scan { .. } | CreateError::Entry { .. } => "database",
                 _ => "output",
             },
-            Self::ReadBack { .. }
+            Self::Differs { .. }
+            | Self::ReadBack { .. }
             | Self::Dump { .. }
             | Self::Stdout(_)
             | Self::Publish(_)

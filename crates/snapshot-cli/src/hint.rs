@@ -57,6 +57,7 @@ pub(crate) fn hint(error: &CliError, options: &Options) -> Option<String> {
 
 fn advice(error: &CliError) -> Vec<&'static str> {
     match error {
+        CliError::ReadBack { .. } => vec!["run again; --no-verify does without reading back"],
         CliError::NotWhole { .. } => vec!["--chunk accepts one chunk by itself"],
         CliError::NoScratch { .. } => vec!["name one with --scratch-dir"],
         CliError::Open(error) => opening(error),

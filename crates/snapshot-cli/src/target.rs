@@ -1,8 +1,8 @@
-//! Where a command writes a snapshot: what is refused before, and the proof afterwards.
+//! Where a command writes a snapshot: what is refused before, and the proof before it is seen.
 //!
 //! The writing itself, whole or not at all, is the library's.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde::Serialize;
-use snapshot_store::publish::{Replace, is_special};
+use snapshot_store::publish::{Destination, PublishWarning, Replace};
+use snapshot_store::read_back::read_back;
 use snapshot_store::transport::OutputFile;
-use snapshot_store::{Progress, SnapshotSummary, verify_file};
+use snapshot_store::{Progress, SnapshotSummary};
 
-use crate::error::{CliError, ReadBackError, UsageError};
+use crate::error::{CliError, UsageError};
 use crate::output::{Output, Shown};
 use crate::progress::Unit;
 use crate::report::{DigestLine, SnapshotReport, bytes};
@@ -46,7 +47,7 @@ struct Report {
 impl OutputArgs {
     /// Whether the output is standard output, which then carries nothing else.
     pub(crate) fn is_stdout(&self) -> bool {
-        self.output.as_os_str() == "-"
+        is_stdout(&self.output)
     }
 
     /// Refuses a terminal, before anything is read.
@@ -67,7 +68,8 @@ impl OutputArgs {
         write: impl FnOnce(&mut dyn Write, &Progress) -> Result<SnapshotSummary, CliError>,
     ) -> Result<(), CliError> {
         let meter = out.meter();
-        let (summary, verified) = if self.is_stdout() {
+        let to_stdout = self.is_stdout();
+        let (summary, verified) = if to_stdout {
             let mut stdout = stdout()?;
             let summary = meter.during("writing", Unit::Bytes, |progress| {
                 write(&mut stdout, progress)
@@ -78,14 +80,10 @@ impl OutputArgs {
             let summary = meter.during("writing", Unit::Bytes, |progress| {
                 write(&mut file, progress)
             })?;
-            file.commit()?;
-            let verify = !self.no_verify && !is_special(&self.output).unwrap_or(false);
-            if verify {
-                read_back(&self.output, &summary, out)?;
-            }
-            (summary, verify)
+            let time = publish(file, &self.output, &summary, !self.no_verify, out)?;
+            (summary, time.is_some())
         };
-        let name = (!self.is_stdout()).then(|| self.output.display().to_string());
+        let name = (!to_stdout).then(|| self.output.display().to_string());
         out.line(DigestLine(&summary))?;
         out.line(format_args!(
             "wrote {}: {} bytes ({}); {}",
@@ -134,31 +132,43 @@ pub(crate) fn require_outside(output: &Path, database: &Path) -> Result<(), Usag
     }
 }
 
-/// Verifies a file just written, and removes it if it is not what was written.
-pub(crate) fn read_back(
+/// Whether an output is standard output, by whatever name. What cannot be an output at all, whoever creates it says.
+pub(crate) fn is_stdout(output: &Path) -> bool {
+    matches!(Destination::of(output), Ok(Destination::Stdout))
+}
+
+/// Reads a file that is written back, unless told not to, and only then lets it appear. Returns how long it
+/// took to read it.
+pub(crate) fn publish(
+    file: OutputFile,
     path: &Path,
     written: &SnapshotSummary,
-    out: &Output,
-) -> Result<Duration, CliError> {
-    let start = Instant::now();
-    let read = out.meter().during("verifying", Unit::Bytes, |progress| {
-        verify_file(path, progress)
-    });
-    let time = start.elapsed();
-    let source = match read {
-        Ok(read) if read == *written => return Ok(time),
-        Ok(read) => ReadBackError::Digest {
-            expected: written.digest,
-            got: read.digest,
-        },
-        Err(error) => error.into(),
-    };
-    // If even that fails, the message still says not to use it.
-    let _ = fs::remove_file(path);
-    Err(CliError::ReadBack {
-        path: path.to_path_buf(),
-        source: Box::new(source),
-    })
+    verify: bool,
+    out: &mut Output,
+) -> Result<Option<Duration>, CliError> {
+    let mut file = file.finish()?;
+    let mut time = None;
+    if verify && file.is_file() {
+        file.sync()?;
+        let start = Instant::now();
+        let meter = out.meter();
+        meter
+            .during("verifying", Unit::Bytes, |progress| {
+                read_back(&mut file, written, progress)
+            })
+            .map_err(|source| CliError::read_back(path, source))?;
+        time = Some(start.elapsed());
+    }
+    let warnings = file.commit()?;
+    warn_of(&warnings, out);
+    Ok(time)
+}
+
+/// Says what outputs that are in place lack.
+pub(crate) fn warn_of(warnings: &[PublishWarning], out: &mut Output) {
+    for warning in warnings {
+        out.warn(warning);
+    }
 }
 
 /// The directory that an output lies in.

@@ -2,22 +2,25 @@
 //!
 //! Where a snapshot is cut, and whether files are the chunks of one, is decided by [`snapshot_format`].
 
+mod write;
+
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use snapshot_format::{
-    ChunkError, ChunkPlan, ChunkPosition, ChunkSet, Decoder, EncodeError, Encoder, Entry, Event,
-    Header, SealedHeader, Sink,
+    ChunkError, ChunkPosition, ChunkSet, Decoder, EncodeError, Encoder, Event, Header,
+    SealedHeader, Sink,
 };
 
 use crate::create::{CreateError, WriteSink, write_error};
-use crate::naming::chunk_path;
 use crate::progress::Progress;
-use crate::publish::{PublishError, Replace};
+use crate::read_back::ReadBackError;
 use crate::summary::SnapshotSummary;
-use crate::transport::OutputFile;
 use crate::verify::{ReadBuffer, ReadError, VerifyError, decode_file, open_file};
+
+pub use self::write::{ChunkFile, ChunkOptions, ChunkWriter, WrittenChunks};
 
 /// Why chunks could not be written or joined.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +40,20 @@ pub enum ChunkFileError {
     /// The output cannot be written.
     #[error(transparent)]
     Write(#[from] CreateError),
+    /// A chunk was written, and does not read back as that.
+    #[error("{}: {source}", path.display())]
+    ReadBack {
+        /// The chunk, which is not in place.
+        path: PathBuf,
+        /// Why.
+        source: ReadBackError,
+    },
+    /// A file was replaced by another while the set was read, which is then of two times.
+    #[error("{} was replaced while the chunks were read; run again", path.display())]
+    Replaced {
+        /// The file.
+        path: PathBuf,
+    },
     /// No file is named.
     #[error("no chunk is given")]
     NoChunk,
@@ -133,6 +150,7 @@ pub fn join(
     out: impl Write,
     progress: &Progress,
 ) -> Result<SnapshotSummary, ChunkFileError> {
+    let seen = Identities::of(files);
     let files = in_order(files)?;
     let last = files.last().ok_or(ChunkFileError::NoChunk)?;
     let mut joined = Joined::new(WriteSink(out));
@@ -148,8 +166,37 @@ pub fn join(
         }
     }
     let (summary, mut sink) = joined.end().map_err(|error| join_error(last, error))?;
+    seen.require_same()?;
     sink.0.flush().map_err(write_error)?;
     Ok(summary)
+}
+
+/// Which files some names stood for, so that a set that is replaced while it is read is not taken for one.
+///
+/// Names that stand for the same files before the first is opened and after the last was read stood for them
+/// all the time in between.
+pub(crate) struct Identities(Vec<(PathBuf, Option<(u64, u64)>)>);
+
+impl Identities {
+    /// Looks before any file is opened.
+    pub(crate) fn of(files: &[PathBuf]) -> Self {
+        let look = |path: &PathBuf| (path.clone(), identity(path));
+        Self(files.iter().map(look).collect())
+    }
+
+    /// Looks again, after all have been read.
+    pub(crate) fn require_same(&self) -> Result<(), ChunkFileError> {
+        match self.0.iter().find(|(path, seen)| identity(path) != *seen) {
+            Some((path, _)) => Err(ChunkFileError::Replaced { path: path.clone() }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The file behind a name; `None` if it is none, or not there.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    let metadata = fs::metadata(path).ok()?;
+    metadata.is_file().then(|| (metadata.dev(), metadata.ino()))
 }
 
 /// The chunks in `files` by their index.
@@ -205,151 +252,4 @@ fn encode_error(error: EncodeError<io::Error>) -> ChunkFileError {
         EncodeError::Sink(error) => write_error(error),
         error => CreateError::Encode(error.to_string()),
     })
-}
-
-/// A chunk that was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChunkFile {
-    /// Where it lies.
-    pub path: PathBuf,
-    /// What it is.
-    pub summary: SnapshotSummary,
-}
-
-/// Writes the entries of a snapshot to chunk files. Each appears whole and durable; dropped without
-/// [`finish`](Self::finish), it removes those that did.
-pub struct ChunkWriter {
-    header: SealedHeader,
-    plan: ChunkPlan,
-    count: u32,
-    whole: PathBuf,
-    replace: Replace,
-    open: Option<(PathBuf, SealedHeader, Encoder<WriteSink<OutputFile>>)>,
-    written: Vec<ChunkFile>,
-    finished: bool,
-}
-
-impl ChunkWriter {
-    /// Begins the `count` chunks, of at most `limit` bytes each, of the snapshot with `header`, which would lie
-    /// at `whole`. How many chunks it takes, a [`ChunkPlan`] tells.
-    ///
-    /// # Errors
-    ///
-    /// If the limit is too small, or the first file cannot be made.
-    pub fn new(
-        header: &SealedHeader,
-        limit: u64,
-        count: u32,
-        whole: &Path,
-        replace: Replace,
-    ) -> Result<Self, ChunkFileError> {
-        let plan = ChunkPlan::new(header, limit).map_err(|source| ChunkFileError::Chunk {
-            path: whole.to_path_buf(),
-            source,
-        })?;
-        let mut writer = Self {
-            header: *header,
-            plan,
-            count,
-            whole: whole.to_path_buf(),
-            replace,
-            open: None,
-            written: Vec::new(),
-            finished: false,
-        };
-        writer.begin(0)?;
-        Ok(writer)
-    }
-
-    /// Takes the next entry.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot stand in a chunk, or a file cannot be written.
-    pub fn entry(&mut self, entry: &Entry<'_>) -> Result<(), ChunkFileError> {
-        let begins = self.plan.admit(entry.value.len());
-        if begins.map_err(|source| self.chunk_error(source))? {
-            self.end()?;
-            self.begin(self.plan.chunks() - 1)?;
-        }
-        match &mut self.open {
-            Some((_, _, encoder)) => encoder
-                .entry(entry.table, entry.key.as_bytes(), entry.value)
-                .map_err(encode_error),
-            None => Ok(()),
-        }
-    }
-
-    /// Ends the last chunk, and returns all of them.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be written, or there are not as many chunks as were announced.
-    pub fn finish(mut self) -> Result<Vec<ChunkFile>, ChunkFileError> {
-        self.end()?;
-        if self.plan.chunks() != self.count {
-            return Err(self.chunk_error(ChunkError::Missing {
-                expected: self.count,
-                got: self.plan.chunks(),
-            }));
-        }
-        self.finished = true;
-        Ok(std::mem::take(&mut self.written))
-    }
-
-    fn begin(&mut self, index: u32) -> Result<(), ChunkFileError> {
-        let chunk = ChunkPosition {
-            index,
-            count: self.count,
-        };
-        let header = SealedHeader {
-            chunk,
-            ..self.header
-        };
-        let path = chunk_path(&self.whole, chunk);
-        let file = OutputFile::create(&path, self.replace).map_err(publish_error)?;
-        let encoder = Encoder::sealed(WriteSink(file), &header).map_err(encode_error)?;
-        self.open = Some((path, header, encoder));
-        Ok(())
-    }
-
-    fn end(&mut self) -> Result<(), ChunkFileError> {
-        let Some((path, header, encoder)) = self.open.take() else {
-            return Ok(());
-        };
-        let encoded = encoder.finish().map_err(encode_error)?;
-        encoded.sink.0.commit().map_err(publish_error)?;
-        self.written.push(ChunkFile {
-            path,
-            summary: SnapshotSummary {
-                header: Header::Sealed(header),
-                digest: encoded.digest,
-                size: encoded.size,
-                counts: encoded.counts,
-            },
-        });
-        Ok(())
-    }
-
-    fn chunk_error(&self, source: ChunkError) -> ChunkFileError {
-        ChunkFileError::Chunk {
-            path: self.whole.clone(),
-            source,
-        }
-    }
-}
-
-impl Drop for ChunkWriter {
-    fn drop(&mut self) {
-        if !self.finished {
-            for chunk in &self.written {
-                // Best effort: what stays says itself that the set is not whole.
-                let _ = fs::remove_file(&chunk.path);
-            }
-        }
-    }
-}
-
-fn publish_error(error: PublishError) -> ChunkFileError {
-    ChunkFileError::Write(error.into())
 }

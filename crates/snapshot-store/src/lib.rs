@@ -21,6 +21,7 @@ pub mod options_file;
 mod plan;
 pub mod progress;
 pub mod publish;
+pub mod read_back;
 pub mod restore;
 mod scan;
 pub mod schema;

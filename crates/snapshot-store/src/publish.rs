@@ -1,25 +1,32 @@
 //! How files and directories appear: complete, durable, or not at all.
 //!
-//! An output is written under a name of its own beside the final one, synced, renamed, and its
-//! directory synced. This is the only place of the project that does so; what the bytes are is none
-//! of its business.
+//! An output is written without a name or under one of its own beside the final one, synced, read back by
+//! whoever wants to, given its final name, and its directory synced. Several files appear together by way of
+//! [`FileSet`]. This is the only place of the project that does so; what the bytes are is none of its business.
 
 mod destination;
+mod directory;
 mod error;
+mod owner;
 mod rename;
+mod set;
 mod staging;
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Advice, FallocateFlags};
 use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 
 pub use self::destination::{Destination, is_same_file};
-pub use self::error::PublishError;
-pub use self::rename::{publish_dir, publish_dir_watched, sync_dir};
+pub use self::directory::sync_dir;
+pub use self::error::{PublishError, PublishWarning};
+pub use self::rename::{publish_dir, publish_dir_watched};
+pub use self::set::{FileSet, SetStep};
+use self::staging::Unfinished;
 pub use self::staging::is_special;
 pub(crate) use self::staging::parent;
 use crate::space;
@@ -53,27 +60,42 @@ pub enum PublishStep {
 /// An output in the making; dropped without [`commit`](Self::commit), it leaves nothing behind unless
 /// [told to](Self::leave_unfinished).
 ///
-/// It is written as `<name>.tmp` beside the final path. A killed run leaves that file, and the next
-/// run replaces it; a run that is still writing holds a lock on it, so that no other interferes. A
-/// device or a pipe is written directly.
+/// Until it is complete it has no name where the file system can do that, so that a killed run leaves nothing;
+/// else a hidden one beside the final path, which the next run removes. A file that takes the place of another
+/// gets its mode, and its owner where that is permitted. A device or a pipe is written directly.
 #[derive(Debug)]
 pub struct AtomicFile {
     file: File,
     /// The final path, or the device or pipe.
     path: PathBuf,
-    /// How to get there; `None` for a device or pipe.
-    staged: Option<Staged>,
+    place: Place,
     written: u64,
     /// Bytes that the kernel was told to start writing.
     pushed: u64,
     reserved: u64,
+    /// Bytes that a file of this process may have.
+    limit: Option<u64>,
     failed: bool,
+    synced: bool,
+    warnings: Vec<PublishWarning>,
 }
 
-/// The file under its unfinished name.
+/// Where the bytes go.
+#[derive(Debug)]
+enum Place {
+    /// To a device or pipe.
+    Direct,
+    /// To a file of a [`FileSet`], which names it.
+    Member(Replace),
+    /// To a file that gets its final name in the end.
+    Staged(Staged),
+}
+
 #[derive(Debug)]
 struct Staged {
-    tmp: PathBuf,
+    /// The directory that names the output.
+    dir: File,
+    unfinished: Unfinished,
     replace: Replace,
     published: bool,
     /// Whether a drop leaves the unfinished file.
@@ -85,36 +107,79 @@ impl AtomicFile {
     ///
     /// # Errors
     ///
-    /// [`PublishError`] if it exists and must not be replaced, if its directory is missing or may
-    /// not be written, or if another run is writing it.
+    /// [`PublishError`] if it exists and must not be replaced, or if its directory is missing or may not be
+    /// written.
     pub fn create(path: &Path, replace: Replace) -> Result<Self, PublishError> {
+        Self::start(path, replace, |path, dir| {
+            staging::remove_leftovers(path);
+            Unfinished::create(path, dir)
+                .map_err(|source| PublishError::classify("create", path, 0, source))
+        })
+    }
+
+    /// As [`create`](Self::create), under the name `tmp` in the same directory until it is complete. A run that
+    /// is still writing holds a lock on it, so that no other interferes; what a killed run left is replaced.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create), or if another run is writing it.
+    pub fn create_as(path: &Path, tmp: &Path, replace: Replace) -> Result<Self, PublishError> {
+        Self::start(path, replace, |path, _| {
+            let file = staging::stage(path, tmp)?;
+            Ok((file, Unfinished::Named(tmp.to_path_buf())))
+        })
+    }
+
+    fn start(
+        path: &Path,
+        replace: Replace,
+        unfinished: impl FnOnce(&Path, &File) -> Result<(File, Unfinished), PublishError>,
+    ) -> Result<Self, PublishError> {
         let fail = |source| PublishError::classify("create", path, 0, source);
         if is_special(path).map_err(fail)? {
             let file = OpenOptions::new().write(true).open(path).map_err(fail)?;
-            return Ok(Self::new(file, path.to_path_buf(), None));
+            return Ok(Self::new(file, path.to_path_buf(), Place::Direct));
         }
         let path = staging::final_path(path, replace)?;
-        let tmp = staging::tmp_path(&path)?;
-        let file = staging::stage(&path, &tmp)?;
+        staging::file_name(&path)?;
+        let dir = directory::open_parent(&path)
+            .map_err(|source| PublishError::classify("create", &path, 0, source))?;
+        let (file, unfinished) = unfinished(&path, &dir)?;
         let staged = Staged {
-            tmp,
+            dir,
+            unfinished,
             replace,
             published: false,
             left: false,
         };
-        Ok(Self::new(file, path, Some(staged)))
+        Ok(Self::new(file, path, Place::Staged(staged)))
     }
 
-    fn new(file: File, path: PathBuf, staged: Option<Staged>) -> Self {
+    fn new(file: File, path: PathBuf, place: Place) -> Self {
         Self {
             file,
             path,
-            staged,
+            place,
             written: 0,
             pushed: 0,
             reserved: 0,
+            limit: getrlimit(Resource::Fsize).current,
             failed: false,
+            synced: false,
+            warnings: Vec::new(),
         }
+    }
+
+    /// The path that it will have.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it can be read back, as a device or pipe cannot.
+    #[must_use]
+    pub fn is_file(&self) -> bool {
+        !matches!(self.place, Place::Direct)
     }
 
     /// The unfinished file, to read back what was written; bytes written through it do not count.
@@ -126,7 +191,7 @@ impl AtomicFile {
     /// Makes a drop without [`commit`](Self::commit) leave the unfinished file to the caller, as a
     /// crash does.
     pub fn leave_unfinished(&mut self) {
-        if let Some(staged) = &mut self.staged {
+        if let Place::Staged(staged) = &mut self.place {
             staged.left = true;
         }
     }
@@ -144,7 +209,8 @@ impl AtomicFile {
     ///
     /// [`PublishError::NoSpace`] if they are not there.
     pub fn reserve(&mut self, bytes: u64) -> Result<(), PublishError> {
-        if self.staged.is_none() || bytes == 0 {
+        // Beyond the limit of this process, setting aside would kill it.
+        if !self.is_file() || bytes == 0 || self.limit.is_some_and(|limit| bytes > limit) {
             return Ok(());
         }
         let flags = FallocateFlags::KEEP_SIZE;
@@ -180,6 +246,19 @@ impl AtomicFile {
                 path: self.path.clone(),
             });
         }
+        if let Some(limit) = self.limit
+            && self.is_file()
+            && self.written.saturating_add(bytes.len() as u64) > limit
+        {
+            // The system would end the process, which could not say why.
+            self.failed = true;
+            return Err(PublishError::FileSizeLimit {
+                path: self.path.clone(),
+                limit,
+            });
+        }
+        // What is synced is settled.
+        self.synced = false;
         if let Err(source) = self.file.write_all(bytes) {
             self.failed = true;
             return Err(PublishError::classify(
@@ -198,7 +277,7 @@ impl AtomicFile {
     /// kernel first starts to write those that are dirty, and does not wait for them.
     fn push(&mut self) {
         let length = self.written - self.pushed;
-        if self.staged.is_some() && length >= WRITEBACK_STRIDE {
+        if self.is_file() && length >= WRITEBACK_STRIDE {
             // Only advice: the sync reports what cannot be written.
             let length = NonZeroU64::new(length);
             let _ = rustix::fs::fadvise(&self.file, self.pushed, length, Advice::DontNeed);
@@ -215,13 +294,51 @@ impl AtomicFile {
         Ok(())
     }
 
+    /// Makes what was written durable, with the mode and owner of the file that it will replace. Afterwards it
+    /// can be read back through [`file`](Self::file); [`commit`](Self::commit) does this too.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`] if that fails, after which it cannot be committed any more.
+    pub fn sync(&mut self) -> Result<(), PublishError> {
+        let path = self.path.clone();
+        if self.failed {
+            return Err(PublishError::Incomplete { path });
+        }
+        if self.synced {
+            return Ok(());
+        }
+        if let Place::Member(Replace::Allow)
+        | Place::Staged(Staged {
+            replace: Replace::Allow,
+            ..
+        }) = &self.place
+            && let Err(source) = owner::pass_on(&path, &self.file)
+        {
+            let path = path.clone();
+            self.warnings.push(PublishWarning::Owner { path, source });
+        }
+        let synced = self.release().and_then(|()| self.file.sync_all());
+        match synced {
+            // A pipe or a terminal has nothing to sync.
+            Err(error) if !self.is_file() && error.kind() == io::ErrorKind::InvalidInput => {}
+            Err(source) => {
+                self.failed = true;
+                return Err(PublishError::Sync { path, source });
+            }
+            Ok(()) => {}
+        }
+        self.synced = true;
+        Ok(())
+    }
+
     /// Makes the output durable and visible under its final name.
     ///
     /// # Errors
     ///
     /// [`PublishError`] if anything failed, now or before. Nothing is retried, and except after
     /// [`PublishError::SyncDirectory`] nothing of the output remains.
-    pub fn commit(self) -> Result<(), PublishError> {
+    pub fn commit(self) -> Result<Vec<PublishWarning>, PublishError> {
         self.commit_watched(|_| Ok(()))
     }
 
@@ -234,39 +351,35 @@ impl AtomicFile {
     pub fn commit_watched(
         mut self,
         mut before: impl FnMut(PublishStep) -> io::Result<()>,
-    ) -> Result<(), PublishError> {
+    ) -> Result<Vec<PublishWarning>, PublishError> {
         let path = self.path.clone();
         if self.failed {
             return Err(PublishError::Incomplete { path });
         }
-        let released = self.release();
-        let synced = released
-            .and_then(|()| before(PublishStep::Sync))
-            .and_then(|()| self.file.sync_all());
-        let Some(staged) = &mut self.staged else {
-            return match synced {
-                // A pipe or a terminal has nothing to sync.
-                Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
-                other => other.map_err(|source| PublishError::Sync { path, source }),
-            };
-        };
-        if let Err(source) = synced {
+        if let Err(source) = before(PublishStep::Sync) {
             return Err(PublishError::Sync { path, source });
         }
-        if !staging::names(&staged.tmp, &self.file) {
-            return Err(PublishError::Lost {
-                path,
-                tmp: staged.tmp.clone(),
-            });
+        self.sync()?;
+        if let Place::Staged(staged) = &mut self.place {
+            if let Unfinished::Named(tmp) = &staged.unfinished
+                && !staged.unfinished.is_there(&self.file)
+            {
+                let tmp = tmp.clone();
+                return Err(PublishError::Lost { path, tmp });
+            }
+            before(PublishStep::Rename)
+                .and_then(|()| staged.unfinished.publish(&self.file, &path, staged.replace))
+                .map_err(|source| rename::rename_error(&path, source))?;
+            staged.published = true;
+            let synced =
+                before(PublishStep::SyncDirectory).and_then(|()| directory::sync_open(&staged.dir));
+            match synced {
+                Ok(true) => {}
+                Ok(false) => self.warnings.push(PublishWarning::Directory { path }),
+                Err(source) => return Err(PublishError::SyncDirectory { path, source }),
+            }
         }
-        before(PublishStep::Rename)
-            .and_then(|()| match staged.replace {
-                Replace::Refuse => rename::rename_new(&staged.tmp, &path, rename::link_new),
-                Replace::Allow => fs::rename(&staged.tmp, &path),
-            })
-            .map_err(|source| rename::rename_error(&path, source))?;
-        staged.published = true;
-        rename::sync_parent(&path, before)
+        Ok(std::mem::take(&mut self.warnings))
     }
 }
 
@@ -285,14 +398,19 @@ impl Write for AtomicFile {
 
 impl Drop for AtomicFile {
     fn drop(&mut self) {
-        if let Some(staged) = self
-            .staged
-            .as_ref()
-            .filter(|staged| !staged.published && !staged.left)
-            && staging::names(&staged.tmp, &self.file)
+        if let Place::Staged(staged) = &self.place
+            && !staged.published
+            && !staged.left
         {
-            // Best effort: the next run replaces what stays.
-            let _ = fs::remove_file(&staged.tmp);
+            staged.unfinished.discard(&self.file);
         }
+    }
+}
+
+fn io_error(action: &'static str, path: &Path, source: io::Error) -> PublishError {
+    PublishError::Io {
+        action,
+        path: path.to_path_buf(),
+        source,
     }
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use zstd::stream::{read, write};
 
-use crate::publish::{AtomicFile, PublishError, Replace};
+use crate::publish::{AtomicFile, PublishError, PublishWarning, Replace};
 
 /// What the name of a compressed file ends in, after a dot.
 pub const EXTENSION: &str = "zst";
@@ -225,10 +225,22 @@ impl OutputFile {
     ///
     /// Those of [`AtomicFile::create`], or if there is no memory for a compressor.
     pub fn create(path: &Path, replace: Replace) -> Result<Self, PublishError> {
-        let file = AtomicFile::create(path, replace)?;
-        if !is_named_compressed(path) {
+        Self::over(
+            AtomicFile::create(path, replace)?,
+            is_named_compressed(path),
+        )
+    }
+
+    /// Writes to `file`, compressed or not.
+    ///
+    /// # Errors
+    ///
+    /// If there is no memory for a compressor.
+    pub fn over(file: AtomicFile, compressed: bool) -> Result<Self, PublishError> {
+        if !compressed {
             return Ok(Self(Written::Plain(file)));
         }
+        let path = file.path().to_path_buf();
         let encoder = write::Encoder::new(file, zstd::DEFAULT_COMPRESSION_LEVEL)
             .and_then(|mut encoder| {
                 encoder.include_checksum(true)?;
@@ -236,10 +248,22 @@ impl OutputFile {
             })
             .map_err(|source| PublishError::Io {
                 action: "compress",
-                path: path.to_path_buf(),
+                path,
                 source,
             })?;
         Ok(Self(Written::Zstd(Box::new(encoder))))
+    }
+
+    /// Ends what is compressed, and returns the file that has all bytes but is not published.
+    ///
+    /// # Errors
+    ///
+    /// Those of writing it.
+    pub fn finish(self) -> Result<AtomicFile, PublishError> {
+        match self.0 {
+            Written::Plain(file) => Ok(file),
+            Written::Zstd(encoder) => encoder.finish().map_err(published),
+        }
     }
 
     /// Makes the output durable and visible under its final name.
@@ -247,11 +271,8 @@ impl OutputFile {
     /// # Errors
     ///
     /// As [`AtomicFile::commit`].
-    pub fn commit(self) -> Result<(), PublishError> {
-        match self.0 {
-            Written::Plain(file) => file.commit(),
-            Written::Zstd(encoder) => encoder.finish().map_err(published)?.commit(),
-        }
+    pub fn commit(self) -> Result<Vec<PublishWarning>, PublishError> {
+        self.finish()?.commit()
     }
 }
 

@@ -8,10 +8,12 @@ mod destination;
 mod faults;
 #[path = "publish/lock.rs"]
 mod lock;
+#[path = "publish/set.rs"]
+mod set;
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use snapshot_store::publish::{
@@ -49,9 +51,10 @@ fn a_file_appears_complete_and_alone() {
     let mut file = AtomicFile::create(&path, Replace::Refuse).unwrap();
     file.append(b"snap").unwrap();
     file.write_all(b"shot").unwrap();
-    assert_eq!(names(dir.path()), ["out.bin.tmp"]);
+    // It has no name that a kill could leave behind.
+    assert!(names(dir.path()).is_empty());
     assert_eq!(file.written(), 8);
-    file.commit().unwrap();
+    assert!(file.commit().unwrap().is_empty());
     assert_eq!(names(dir.path()), ["out.bin"]);
     assert_eq!(fs::read(&path).unwrap(), b"snapshot");
 }
@@ -286,9 +289,7 @@ fn each_step_is_told_before_it_is_taken() {
         Ok(())
     };
     file.commit_watched(watched).unwrap();
-    let tmp = vec!["out.bin.tmp".to_owned()];
-    let done = vec!["out.bin".to_owned()];
-    let seen = [tmp.clone(), tmp, done];
+    let seen = [vec![], vec![], vec!["out.bin".to_owned()]];
     assert_eq!(told, STEPS.into_iter().zip(seen).collect::<Vec<_>>());
 
     let (tmp, path) = (dir.path().join("dir.tmp"), dir.path().join("dir"));
@@ -346,16 +347,102 @@ fn a_step_that_fails_leaves_the_output_whole_or_not_at_all() {
 #[test]
 fn an_unfinished_file_stays_if_it_was_said_so() {
     let (dir, path) = output();
-    let mut file = AtomicFile::create(&path, Replace::Refuse).unwrap();
+    let tmp = dir.path().join("out.bin.tmp");
+    let mut file = AtomicFile::create_as(&path, &tmp, Replace::Refuse).unwrap();
     file.leave_unfinished();
     file.append(b"half").unwrap();
     drop(file);
     assert_eq!(names(dir.path()), ["out.bin.tmp"]);
 
     // It is a leftover like any other, and a commit is not affected.
-    let mut file = AtomicFile::create(&path, Replace::Refuse).unwrap();
+    let mut file = AtomicFile::create_as(&path, &tmp, Replace::Refuse).unwrap();
     file.leave_unfinished();
     file.append(b"whole").unwrap();
     file.commit().unwrap();
+    assert_eq!(names(dir.path()), ["out.bin"]);
+}
+
+#[test]
+fn files_that_look_unfinished_and_are_not_ours_stay() {
+    let (dir, path) = output();
+    let others = [
+        "out.bin.tmp",
+        ".out.bin.tmp",
+        ".out.bin.1f-0123456789abcdef.tmp",
+    ];
+    for name in others {
+        fs::write(dir.path().join(name), "precious").unwrap();
+    }
+    for replace in [Replace::Refuse, Replace::Allow] {
+        let mut file = AtomicFile::create(&path, replace).unwrap();
+        file.append(b"whole").unwrap();
+        file.commit().unwrap();
+    }
+    for name in others {
+        let left = fs::read_to_string(dir.path().join(name)).unwrap();
+        assert_eq!(left, "precious", "{name}");
+    }
+    assert_eq!(names(dir.path()).len(), 4);
+}
+
+#[test]
+fn a_leftover_with_its_own_number_in_its_name_goes() {
+    let (dir, path) = output();
+    let made = dir.path().join("made");
+    fs::write(&made, "half").unwrap();
+    let number = fs::metadata(&made).unwrap().ino();
+    let left = dir
+        .path()
+        .join(format!(".out.bin.{number:x}-0123456789abcdef.tmp"));
+    fs::rename(&made, &left).unwrap();
+
+    // As long as the run that made it lives, it stays.
+    let open = File::open(&left).unwrap();
+    open.lock().unwrap();
+    AtomicFile::create(&path, Replace::Refuse).unwrap();
+    assert!(left.exists());
+    drop(open);
+    AtomicFile::create(&path, Replace::Refuse).unwrap();
+    assert!(names(dir.path()).is_empty());
+}
+
+#[test]
+fn a_file_that_takes_the_place_of_another_gets_its_mode_and_owner() {
+    let (_dir, path) = output();
+    fs::write(&path, "old").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o4751)).unwrap();
+    let root = rustix::process::geteuid().is_root();
+    if root {
+        chown(&path, Some(4711), Some(4712)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o4751)).unwrap();
+    }
+    let mut file = AtomicFile::create(&path, Replace::Allow).unwrap();
+    file.append(b"new").unwrap();
+    assert!(file.commit().unwrap().is_empty());
+    let metadata = fs::metadata(&path).unwrap();
+    // Not the bit that would run it as its owner.
+    assert_eq!(metadata.mode() & 0o7777, 0o751);
+    assert_eq!(fs::read(&path).unwrap(), b"new");
+    if root {
+        assert_eq!((metadata.uid(), metadata.gid()), (4711, 4712));
+    }
+}
+
+#[test]
+fn what_is_synced_can_be_read_before_it_appears() {
+    let (dir, path) = output();
+    fs::write(&path, "old").unwrap();
+    let mut file = AtomicFile::create(&path, Replace::Allow).unwrap();
+    file.append(b"new").unwrap();
+    file.sync().unwrap();
+    let mut back = Vec::new();
+    io::Seek::rewind(&mut file.file()).unwrap();
+    file.file().read_to_end(&mut back).unwrap();
+    assert_eq!(
+        (&*back, &*fs::read(&path).unwrap()),
+        (&b"new"[..], &b"old"[..])
+    );
+    drop(file);
+    assert_eq!(fs::read(&path).unwrap(), b"old");
     assert_eq!(names(dir.path()), ["out.bin"]);
 }

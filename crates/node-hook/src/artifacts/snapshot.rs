@@ -142,7 +142,8 @@ impl Artifacts {
 
         self.remove(unfinished(name))?;
         self.step(Step::WriteSnapshot, "write", &path)?;
-        let mut file = AtomicFile::create(&path, Replace::Refuse)?;
+        let tmp = self.path_of(unfinished(name));
+        let mut file = AtomicFile::create_as(&path, &tmp, Replace::Refuse)?;
         // Removing it is a step of its own.
         file.leave_unfinished();
         let out = SnapshotWriter {

@@ -1,6 +1,6 @@
 //! `create`: a database to a snapshot file, its digest, and proof that the file is sound.
 
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -8,10 +8,10 @@ use clap::Args;
 use serde::Serialize;
 use snapshot_format::{Framing, Header};
 use snapshot_store::SnapshotSummary;
-use snapshot_store::create::{create, create_file};
+use snapshot_store::create::create;
 use snapshot_store::naming::{ArtifactKind, ArtifactName};
 use snapshot_store::open::Database;
-use snapshot_store::publish::is_special;
+use snapshot_store::transport::OutputFile;
 
 use crate::args::{ByteSize, OpenArgs};
 use crate::cmd::split::Cut;
@@ -23,7 +23,7 @@ use crate::output::{Output, Shown};
 use crate::progress::Unit;
 use crate::report::{DigestLine, SnapshotReport, bytes, seconds};
 use crate::source;
-use crate::target::{read_back, replace, require_outside, stdout};
+use crate::target::{is_stdout, publish, replace, require_outside, stdout};
 
 /// Examples for `--help`.
 pub(crate) const HELP: &str = with_exit_codes!(
@@ -71,7 +71,7 @@ struct Report {
     /// `null` for standard output.
     output: Option<String>,
     verified: bool,
-    /// Seconds from opening the database to the durable file.
+    /// Seconds from opening the database to the durable file, without reading it back.
     create_seconds: f64,
     /// Seconds to read it back.
     verify_seconds: Option<f64>,
@@ -80,10 +80,7 @@ struct Report {
 /// Runs the command.
 pub(crate) fn run(args: &CreateArgs, out: &mut Output) -> Result<Exit, CliError> {
     args.header.check()?;
-    let to_stdout = args
-        .output
-        .as_deref()
-        .is_some_and(|path| path.as_os_str() == "-");
+    let to_stdout = args.output.as_deref().is_some_and(is_stdout);
     if to_stdout {
         if io::stdout().is_terminal() {
             return Err(UsageError::Terminal.into());
@@ -102,19 +99,18 @@ pub(crate) fn run(args: &CreateArgs, out: &mut Output) -> Result<Exit, CliError>
 
     let start = Instant::now();
     let database = source::open(&args.db, &args.open, out)?;
-    let summary = match &path {
-        Some(path) => write_file(args, &database, &header, path, out)?,
-        None => write_stdout(args, &database, &header, out)?,
-    };
-    let create_time = start.elapsed();
-    drop(database);
-
-    let verify_time = match &path {
-        Some(path) if !args.no_verify && !is_special(path).unwrap_or(false) => {
-            Some(read_back(path, &summary, out)?)
+    let (summary, verify_time) = match &path {
+        Some(path) => {
+            let file = OutputFile::create(path, replace(args.force))?;
+            let (file, summary) = write(args, database, &header, file, out)?;
+            let time = publish(file, path, &summary, !args.no_verify, out)?;
+            (summary, time)
         }
-        _ => None,
+        None => (write(args, database, &header, stdout()?, out)?.1, None),
     };
+    let create_time = start
+        .elapsed()
+        .saturating_sub(verify_time.unwrap_or_default());
     say(out, &summary, path.as_deref(), create_time, verify_time)?;
     Ok(Exit::Ok)
 }
@@ -131,42 +127,32 @@ fn write_chunks(
     if header.framing() == Framing::Counted {
         return Err(UsageError::CountedHasNoChunks { name }.into());
     }
-    let database = source::open(&args.db, &args.open, out)?;
-    let mut input = Input::database(database, header, args.open.create_options());
     let cut = Cut {
         limit,
         output: &path,
         force: args.force,
         no_verify: args.no_verify,
     };
+    cut.recover(out)?;
+    let database = source::open(&args.db, &args.open, out)?;
+    let mut input = Input::database(database, header, args.open.create_options());
     cut.write(&mut input, &name, out)
 }
 
-fn write_file(
+/// Writes the snapshot, and closes the database.
+fn write<W: Write>(
     args: &CreateArgs,
-    database: &Database,
+    database: Database,
     header: &Header,
-    path: &Path,
+    mut sink: W,
     out: &Output,
-) -> Result<SnapshotSummary, CliError> {
-    let replace = replace(args.force);
+) -> Result<(W, SnapshotSummary), CliError> {
     let options = args.open.create_options();
-    out.meter().during("writing", Unit::Rows, |progress| {
-        create_file(database, header, path, replace, &options, progress).map_err(CliError::from)
-    })
-}
-
-fn write_stdout(
-    args: &CreateArgs,
-    database: &Database,
-    header: &Header,
-    out: &Output,
-) -> Result<SnapshotSummary, CliError> {
-    let options = args.open.create_options();
-    let stdout = stdout()?;
-    out.meter().during("writing", Unit::Rows, |progress| {
-        create(database, header, stdout, &options, progress).map_err(CliError::from)
-    })
+    let summary = out.meter().during("writing", Unit::Rows, |progress| {
+        create(&database, header, &mut sink, &options, progress)
+    })?;
+    drop(database);
+    Ok((sink, summary))
 }
 
 fn output_path(args: &CreateArgs, header: &Header) -> PathBuf {

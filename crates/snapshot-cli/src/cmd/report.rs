@@ -164,7 +164,8 @@ fn write(page: &str, path: Option<&Path>, force: bool) -> Result<(), CliError> {
             path: path.to_path_buf(),
             source,
         })?;
-    Ok(file.commit()?)
+    file.commit()?;
+    Ok(())
 }
 
 fn say(

@@ -6,7 +6,8 @@ use clap::Args;
 use serde::Serialize;
 use snapshot_format::{ChunkError, ChunkPlan, Event, Header, SealedHeader};
 use snapshot_store::SnapshotSummary;
-use snapshot_store::chunks::{ChunkFile, ChunkWriter};
+use snapshot_store::chunks::{ChunkFile, ChunkOptions, ChunkWriter};
+use snapshot_store::publish::FileSet;
 
 use crate::args::{ByteSize, OpenArgs};
 use crate::error::{CliError, UsageError};
@@ -16,7 +17,7 @@ use crate::input::Input;
 use crate::output::{Output, Shown};
 use crate::report::{DigestLine, SnapshotReport, bytes};
 use crate::source::{Reader, Source, require_whole};
-use crate::target::{read_back, replace, require_outside};
+use crate::target::{is_stdout, replace, require_outside, warn_of};
 
 /// Examples for `--help`.
 pub(crate) const HELP: &str = with_exit_codes!(
@@ -96,6 +97,7 @@ pub(crate) fn run(args: &SplitArgs, out: &mut Output) -> Result<Exit, CliError> 
         no_verify: args.no_verify,
     };
     cut.check(&source)?;
+    cut.recover(out)?;
     let mut input = reader.open(&source, out)?;
     cut.write(&mut input, &source.name(), out)
 }
@@ -103,13 +105,24 @@ pub(crate) fn run(args: &SplitArgs, out: &mut Output) -> Result<Exit, CliError> 
 impl Cut<'_> {
     /// Refuses what cannot be, before anything is opened.
     pub(crate) fn check(&self, source: &Source) -> Result<(), UsageError> {
-        if self.output.as_os_str() == "-" {
+        if is_stdout(self.output) {
             return Err(UsageError::ChunksToStdout);
         }
         match source {
             Source::Database(path) => require_outside(self.output, path),
             _ => Ok(()),
         }
+    }
+
+    /// Takes back what a killed run left, whatever becomes of this one.
+    pub(crate) fn recover(&self, out: &Output) -> Result<(), CliError> {
+        if FileSet::recover(self.output)? {
+            out.note(format_args!(
+                "a run that was interrupted had moved the chunks of {} aside; they are back",
+                Shown(&self.output.display().to_string())
+            ));
+        }
+        Ok(())
     }
 
     /// Cuts what is in `input`, writes the chunks, reads them back and says what they are.
@@ -120,9 +133,13 @@ impl Cut<'_> {
         out: &mut Output,
     ) -> Result<Exit, CliError> {
         let (summary, header, count) = self.plan(input, name, out)?;
-        let chunks = out.meter().during("writing", input.unit(), |progress| {
-            let force = replace(self.force);
-            let mut writer = ChunkWriter::new(&header, self.limit.0, count, self.output, force)?;
+        let options = ChunkOptions {
+            limit: self.limit.0,
+            replace: replace(self.force),
+            read_back: !self.no_verify,
+        };
+        let written = out.meter().during("writing", input.unit(), |progress| {
+            let mut writer = ChunkWriter::new(&header, count, self.output, options)?;
             let mut result = Ok(());
             let again = input.read(progress, |event| {
                 if let (Event::Entry(entry), Ok(())) = (event, &result) {
@@ -133,12 +150,8 @@ impl Cut<'_> {
             input.require_same(&summary, &again)?;
             Ok::<_, CliError>(writer.finish()?)
         })?;
-        if !self.no_verify {
-            for chunk in &chunks {
-                read_back(&chunk.path, &chunk.summary, out)?;
-            }
-        }
-        self.say(&summary, &chunks, out)?;
+        warn_of(&written.warnings, out);
+        self.say(&summary, &written.chunks, out)?;
         Ok(Exit::Ok)
     }
 

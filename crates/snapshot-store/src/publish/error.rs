@@ -93,6 +93,18 @@ pub enum PublishError {
         source: io::Error,
     },
 
+    /// This process may not make a file so large.
+    #[error(
+        "cannot write {path}: it is larger than {limit} bytes, the most that a file of this process may have \
+         (ulimit -f); raise that"
+    )]
+    FileSizeLimit {
+        /// The output.
+        path: PathBuf,
+        /// Bytes that it may have.
+        limit: u64,
+    },
+
     /// The user may not write there.
     #[error("no permission to write {path}: {source}; change it, or choose another path")]
     Permission {
@@ -146,9 +158,60 @@ pub enum PublishError {
         tmp: PathBuf,
     },
 
+    /// What a killed run began can be neither finished nor taken back.
+    #[error(
+        "{path} is not of the run that was interrupted and left its files in {stage}; move it away and run \
+         again, or take the previous files from {stage}/old and remove {stage}"
+    )]
+    Foreign {
+        /// What is in the way.
+        path: PathBuf,
+        /// Where the files of the interrupted run are.
+        stage: PathBuf,
+    },
+
+    /// Files were moved aside for others to take their place, and could not be moved back.
+    #[error(
+        "{source}; the previous files could not be put back either and are in {stage}/old: run again, which \
+         puts them back"
+    )]
+    NotPutBack {
+        /// Where the files are.
+        stage: PathBuf,
+        /// Why the new ones did not take their place.
+        source: Box<PublishError>,
+    },
+
     /// An earlier write failed, so the output is not complete.
     #[error("{path} is not complete, since writing to it failed before")]
     Incomplete {
+        /// The output.
+        path: PathBuf,
+    },
+}
+
+/// What an output lacks that is there and complete.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishWarning {
+    /// The file that was replaced had another owner or mode.
+    #[error(
+        "{path} does not have the owner and mode of the file that it replaced: {source}; change them, if \
+         other programs read it"
+    )]
+    Owner {
+        /// The output.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+
+    /// Names cannot be made durable there.
+    #[error(
+        "the file system of {path} cannot sync directories: after a crash of the machine the name may be \
+         missing"
+    )]
+    Directory {
         /// The output.
         path: PathBuf,
     },

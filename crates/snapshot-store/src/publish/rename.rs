@@ -1,6 +1,6 @@
 //! Giving finished files and directories their final names, durably.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -8,6 +8,7 @@ use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 
 use super::PublishStep;
+use super::directory::sync_dir;
 use super::error::PublishError;
 use super::staging::parent;
 
@@ -43,22 +44,6 @@ pub fn publish_dir_watched(
     before(PublishStep::Rename)
         .and_then(|()| rename_new(tmp, path, rename_if_absent))
         .map_err(|source| rename_error(path, source))?;
-    sync_parent(path, before)
-}
-
-/// Makes the names in the directory `path` durable.
-///
-/// # Errors
-///
-/// An I/O error, after which they are in doubt and it is of no use to try again.
-pub fn sync_dir(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
-}
-
-pub(super) fn sync_parent(
-    path: &Path,
-    mut before: impl FnMut(PublishStep) -> io::Result<()>,
-) -> Result<(), PublishError> {
     before(PublishStep::SyncDirectory)
         .and_then(|()| sync_dir(parent(path)))
         .map_err(|source| PublishError::SyncDirectory {

@@ -91,6 +91,19 @@ fn plays_its_part() {
             say("written");
             until_parent_closes();
         }
+        "write under a fixed name and hang" => {
+            let tmp = path.with_file_name("out.bin.tmp");
+            let mut file = AtomicFile::create_as(&path, &tmp, Replace::Refuse).unwrap();
+            file.append(&vec![7; 10 << 20]).unwrap();
+            say("written");
+            until_parent_closes();
+        }
+        "write 1 MiB" => {
+            let mut file = AtomicFile::create(&path, Replace::Refuse).unwrap();
+            file.reserve(1 << 20).unwrap();
+            say(&file.append(&vec![7; 1 << 20]).unwrap_err().to_string());
+        }
+        "exchange a set" => crate::set::exchange(&path),
         "fill the disk" => fill(&path),
         "create" => match AtomicFile::create(&path, Replace::Refuse) {
             Ok(_) => say("created"),

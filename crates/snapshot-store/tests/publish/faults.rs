@@ -12,18 +12,25 @@ use crate::child::{self, Running};
 use crate::{make_fifo, names, output};
 
 #[test]
-fn a_killed_run_leaves_no_output_and_the_next_one_replaces_its_leftover() {
+fn a_killed_run_leaves_nothing_and_one_with_a_fixed_name_its_leftover() {
     let (dir, path) = output();
     let mut running = Running::start(child::command(&[], "write and hang", &path));
     assert_eq!(running.said().as_deref(), Some("written"));
+    running.child.kill().unwrap();
+    running.child.wait().unwrap();
+    assert!(names(dir.path()).is_empty());
+
+    let part = "write under a fixed name and hang";
+    let mut running = Running::start(child::command(&[], part, &path));
+    assert_eq!(running.said().as_deref(), Some("written"));
 
     // As long as it lives, no other run gets in its way.
-    let error = AtomicFile::create(&path, Replace::Allow).unwrap_err();
+    let tmp = dir.path().join("out.bin.tmp");
+    let error = AtomicFile::create_as(&path, &tmp, Replace::Allow).unwrap_err();
     assert!(
         matches!(&error, PublishError::Busy { tmp, .. } if tmp.is_file()),
         "{error}"
     );
-    let tmp = dir.path().join("out.bin.tmp");
     let inode = fs::metadata(&tmp).unwrap().ino();
 
     running.child.kill().unwrap();
@@ -33,7 +40,7 @@ fn a_killed_run_leaves_no_output_and_the_next_one_replaces_its_leftover() {
 
     // Another inode for as long as the old one is held open here.
     let leftover = fs::File::open(&tmp).unwrap();
-    let mut file = AtomicFile::create(&path, Replace::Refuse).unwrap();
+    let mut file = AtomicFile::create_as(&path, &tmp, Replace::Refuse).unwrap();
     assert_ne!(fs::metadata(&tmp).unwrap().ino(), inode);
     file.append(b"whole").unwrap();
     file.commit().unwrap();
@@ -47,12 +54,31 @@ fn two_runs_with_one_output_do_not_mix() {
     let (dir, path) = output();
     let mut first = AtomicFile::create(&path, Replace::Refuse).unwrap();
     first.append(b"first").unwrap();
-    let error = AtomicFile::create(&path, Replace::Refuse).unwrap_err();
-    assert!(matches!(error, PublishError::Busy { .. }), "{error}");
+    let mut second = AtomicFile::create(&path, Replace::Refuse).unwrap();
+    second.append(b"second run").unwrap();
     first.append(b" run").unwrap();
     first.commit().unwrap();
+    let error = second.commit().unwrap_err();
+    assert!(matches!(error, PublishError::Exists { .. }), "{error}");
     assert_eq!(fs::read(&path).unwrap(), b"first run");
     assert_eq!(names(dir.path()), ["out.bin"]);
+}
+
+#[test]
+fn a_file_longer_than_the_process_may_make_is_an_error_and_leaves_nothing() {
+    let (dir, path) = output();
+    let wrapper = ["bash", "-c", "ulimit -f 100 && exec \"$0\" \"$@\""];
+    let mut running = Running::start(child::command(&wrapper, "write 1 MiB", &path));
+    assert_eq!(
+        running.said().unwrap(),
+        format!(
+            "cannot write {}: it is larger than 102400 bytes, the most that a file of this process may \
+             have (ulimit -f); raise that",
+            path.display()
+        )
+    );
+    running.finish();
+    assert!(names(dir.path()).is_empty());
 }
 
 #[test]
@@ -88,7 +114,7 @@ fn many_runs_at_once_leave_one_whole_output() {
 fn an_unfinished_file_that_was_taken_away_is_not_published() {
     let (dir, path) = output();
     let tmp = dir.path().join("out.bin.tmp");
-    let mut file = AtomicFile::create(&path, Replace::Refuse).unwrap();
+    let mut file = AtomicFile::create_as(&path, &tmp, Replace::Refuse).unwrap();
     file.append(b"mine").unwrap();
     fs::remove_file(&tmp).unwrap();
     fs::write(&tmp, "another's").unwrap();
@@ -101,7 +127,7 @@ fn only_a_file_is_taken_for_a_leftover() {
     let (dir, path) = output();
     let tmp = dir.path().join("out.bin.tmp");
     let refused = || {
-        let error = AtomicFile::create(&path, Replace::Refuse).unwrap_err();
+        let error = AtomicFile::create_as(&path, &tmp, Replace::Refuse).unwrap_err();
         assert!(matches!(error, PublishError::Occupied { .. }), "{error}");
         assert_eq!(names(dir.path()), ["out.bin.tmp"]);
     };

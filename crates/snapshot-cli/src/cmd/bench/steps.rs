@@ -6,10 +6,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use snapshot_format::Header;
-use snapshot_store::create::create_file;
+use snapshot_store::create as create_snapshot;
 use snapshot_store::load;
 use snapshot_store::open::Database;
-use snapshot_store::publish::Replace;
+use snapshot_store::transport::OutputFile;
 use snapshot_store::{Progress, SnapshotSummary};
 
 use super::scratch::Scratch;
@@ -17,29 +17,27 @@ use super::{BenchArgs, LoadStep, Step, ZstdStep};
 use crate::error::CliError;
 use crate::output::Output;
 use crate::progress::Unit;
+use crate::target::{publish, replace};
 
 /// Bytes moved at a time.
 const BUFFER: usize = 256 * 1024;
 
-/// Serializes, writes and syncs.
+/// Serializes, writes and syncs, then reads back and publishes; the first and the second are timed.
 pub(super) fn create(
     args: &BenchArgs,
     database: &Database,
     header: &Header,
     path: &Path,
-    out: &Output,
-) -> Result<(SnapshotSummary, Duration), CliError> {
-    let replace = if args.force {
-        Replace::Allow
-    } else {
-        Replace::Refuse
-    };
+    out: &mut Output,
+) -> Result<(SnapshotSummary, Duration, Duration), CliError> {
     let options = args.open.create_options();
     let start = Instant::now();
+    let mut file = OutputFile::create(path, replace(args.force))?;
     let summary = out.meter().during("writing", Unit::Rows, |progress| {
-        create_file(database, header, path, replace, &options, progress).map_err(CliError::from)
+        create_snapshot(database, header, &mut file, &options, progress)
     })?;
-    Ok((summary, start.elapsed()))
+    let read = publish(file, path, &summary, true, out)?.unwrap_or_default();
+    Ok((summary, start.elapsed().saturating_sub(read), read))
 }
 
 /// Loads the snapshot into a database, and deletes that again, which is not measured.
