@@ -371,9 +371,8 @@ impl AtomicFile {
                 .and_then(|()| staged.unfinished.publish(&self.file, &path, staged.replace))
                 .map_err(|source| rename::rename_error(&path, source))?;
             staged.published = true;
-            let synced =
-                before(PublishStep::SyncDirectory).and_then(|()| directory::sync_open(&staged.dir));
-            match synced {
+            let synced = before(PublishStep::SyncDirectory).and_then(|()| staged.dir.sync_all());
+            match directory::tolerated(synced) {
                 Ok(true) => {}
                 Ok(false) => self.warnings.push(PublishWarning::Directory { path }),
                 Err(source) => return Err(PublishError::SyncDirectory { path, source }),

@@ -17,8 +17,8 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use snapshot_store::publish::{
-    AtomicFile, PublishError, PublishStep, Replace, is_special, publish_dir, publish_dir_watched,
-    sync_dir,
+    AtomicFile, PublishError, PublishStep, PublishWarning, Replace, is_special, publish_dir,
+    publish_dir_watched, sync_dir,
 };
 use snapshot_store::space::{self, SpaceError};
 use tempfile::TempDir;
@@ -445,4 +445,30 @@ fn what_is_synced_can_be_read_before_it_appears() {
     drop(file);
     assert_eq!(fs::read(&path).unwrap(), b"old");
     assert_eq!(names(dir.path()), ["out.bin"]);
+}
+
+#[test]
+fn a_file_system_that_cannot_sync_directories_is_a_warning() {
+    // A directory there answers EINVAL.
+    assert!(File::open("/proc").unwrap().sync_all().is_err());
+    sync_dir(Path::new("/proc")).unwrap();
+    let (_dir, path) = output();
+    for (code, tolerated) in [(22, true), (95, true), (5, false)] {
+        let mut file = AtomicFile::create(&path, Replace::Allow).unwrap();
+        file.append(b"whole").unwrap();
+        let committed = file.commit_watched(|step| match step {
+            PublishStep::SyncDirectory => Err(io::Error::from_raw_os_error(code)),
+            _ => Ok(()),
+        });
+        match committed {
+            Ok(warnings) => assert!(
+                tolerated && matches!(warnings[..], [PublishWarning::Directory { .. }]),
+                "{warnings:?}"
+            ),
+            Err(error) => assert!(
+                !tolerated && matches!(error, PublishError::SyncDirectory { .. }),
+                "{error}"
+            ),
+        }
+    }
 }

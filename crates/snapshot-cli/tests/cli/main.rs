@@ -22,6 +22,7 @@ mod locked;
 mod look;
 mod operations;
 mod output;
+mod replace;
 mod report;
 mod restore;
 mod shell;

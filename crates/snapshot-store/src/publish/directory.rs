@@ -24,10 +24,17 @@ pub fn sync_dir(path: &Path) -> io::Result<()> {
 
 /// As [`sync_dir`]; tells whether the file system can do that.
 pub(super) fn sync_open(dir: &File) -> io::Result<bool> {
-    match rustix::fs::fsync(dir) {
+    tolerated(dir.sync_all())
+}
+
+/// Whether a directory was synced, if its file system can do that.
+pub(super) fn tolerated(synced: io::Result<()>) -> io::Result<bool> {
+    match synced {
         Ok(()) => Ok(true),
-        Err(Errno::INVAL | Errno::NOTSUP | Errno::NOSYS) => Ok(false),
-        Err(error) => Err(error.into()),
+        Err(error) => match Errno::from_io_error(&error) {
+            Some(Errno::INVAL | Errno::NOTSUP | Errno::NOSYS) => Ok(false),
+            _ => Err(error),
+        },
     }
 }
 

@@ -29,7 +29,7 @@ use std::path::Path;
 
 use self::record::Member;
 use self::stage::{NEW, OLD, Stage, stage_path};
-use super::directory::{sync_dir, sync_open};
+use super::directory::{sync_dir, tolerated};
 use super::error::{PublishError, PublishWarning};
 use super::staging;
 use super::{AtomicFile, Place, Replace, io_error, rename};
@@ -119,6 +119,8 @@ impl FileSet {
                     path: path.to_path_buf(),
                 });
             }
+            // Neither is a link followed, nor what is no file moved aside.
+            Ok(old) if !old.is_file() => return Err(stage::occupied(&self.stage.whole, path)),
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(error)),
             _ => {}
         }
@@ -241,8 +243,8 @@ impl FileSet {
                 .and_then(|()| rename::rename_new(&tmp, &path, rename::link_new))
                 .map_err(|source| rename::rename_error(&path, source))?;
         }
-        let synced = before(SetStep::SyncDirectory).and_then(|()| sync_open(&stage.dir));
-        if !synced.map_err(failed)? {
+        let synced = before(SetStep::SyncDirectory).and_then(|()| stage.dir.sync_all());
+        if !tolerated(synced).map_err(failed)? {
             self.warnings.push(PublishWarning::Directory {
                 path: whole.clone(),
             });

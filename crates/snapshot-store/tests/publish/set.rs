@@ -255,3 +255,20 @@ fn a_directory_that_is_no_stage_is_refused_and_stays() {
         assert!(kept);
     }
 }
+
+#[test]
+fn what_is_no_file_is_not_moved_aside() {
+    let (dir, path) = output();
+    let make: [fn(&Path); 3] = [
+        |path| fs::create_dir(path).unwrap(),
+        |path| std::os::unix::fs::symlink("/etc/passwd", path).unwrap(),
+        crate::make_fifo,
+    ];
+    for make in make {
+        make(&dir.path().join("b"));
+        assert!(write(&path, Replace::Allow, "new").is_err());
+        assert_eq!(names(dir.path()), ["b"]);
+        let b = dir.path().join("b");
+        let _ = fs::remove_dir(&b).or_else(|_| fs::remove_file(&b));
+    }
+}

@@ -244,7 +244,7 @@ fn require_stage(whole: &Path, path: &Path) -> Result<(), PublishError> {
     Ok(())
 }
 
-fn occupied(whole: &Path, stage: &Path) -> PublishError {
+pub(super) fn occupied(whole: &Path, stage: &Path) -> PublishError {
     PublishError::Occupied {
         path: whole.to_path_buf(),
         tmp: stage.to_path_buf(),
