@@ -45,6 +45,12 @@ impl Stage {
         let path = stage_path(whole);
         let fail = |source| PublishError::classify("create", whole, 0, source);
         for _ in 0..ROUNDS {
+            let dir = match directory::open_parent(whole) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound && !create => {
+                    return Ok(None);
+                }
+                dir => dir.map_err(fail)?,
+            };
             let found = match fs::symlink_metadata(&path) {
                 Ok(_) => true,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => false,
@@ -58,21 +64,16 @@ impl Stage {
                     other => other.map_err(fail)?,
                 },
             }
-            let dir = directory::open_parent(whole).map_err(fail)?;
             let file = path.join(RECORD);
-            let flags = OFlags::NOFOLLOW.bits().cast_signed();
-            let record = match OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .custom_flags(flags)
-                .open(&file)
-            {
+            let record = match open_record(&file) {
                 Ok(record) => record,
                 // The run that made it has just removed it.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(source) => return Err(fail(source)),
+                Err(source) => {
+                    // If it is empty.
+                    let _ = fs::remove_dir(&path);
+                    return Err(fail(source));
+                }
             };
             if !staging::try_lock(&record).map_err(fail)? {
                 return Err(PublishError::Busy {
@@ -214,6 +215,16 @@ pub(super) fn stage_path(whole: &Path) -> PathBuf {
     name.push(whole.file_name().unwrap_or_default());
     name.push(".chunks.tmp");
     parent(whole).join(name)
+}
+
+fn open_record(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+        .open(path)
 }
 
 /// Refuses what has the stage's name and is none.
