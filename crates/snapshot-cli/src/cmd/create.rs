@@ -27,8 +27,8 @@ use crate::target::{is_stdout, publish, replace, require_outside, stdout};
 
 /// Examples for `--help`.
 pub(crate) const HELP: &str = with_exit_codes!(
-    "The file appears under its name whole and durable, or not at all; it is then read back and\n",
-    "verified. The first line of the result is the one to compare with other nodes.\n",
+    "The file is read back and verified, and then appears under its name, whole and durable, or\n",
+    "not at all. The first line of the result is the one to compare with other nodes.\n",
     "\n",
     "Examples:\n",
     "  blob-snapshot create --db /data/blob_info_snapshots/checkpoint_epoch_11\n",
