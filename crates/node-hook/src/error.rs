@@ -4,11 +4,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use snapshot_format::Epoch;
+use snapshot_format::{Digest, Epoch};
 use snapshot_store::node::StoreError;
 use snapshot_store::publish::PublishError;
 use snapshot_store::space::SpaceError;
 use snapshot_store::{CreateError, OpenError, VerifyError};
+
+use crate::retention::Doubt;
 
 /// Which part of the work failed: the label `stage` of the error counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -117,6 +119,28 @@ pub(crate) enum HookError {
         /// What it has.
         got: String,
     },
+    /// The snapshot that was written reads as another one.
+    #[error(
+        "{} was written with digest {expected} and reads with {got}: the disk or the memory is faulty; \
+         it is discarded",
+        path.display()
+    )]
+    ReadBack {
+        /// The snapshot.
+        path: PathBuf,
+        /// The digest of what was written.
+        expected: Digest,
+        /// The digest of what was read.
+        got: Digest,
+    },
+    /// What is there is whole, but of a boundary that this node cannot have met.
+    #[error("{} is left alone, and costs nothing older: {doubt}; move it away", path.display())]
+    Doubtful {
+        /// The checkpoint or snapshot.
+        path: PathBuf,
+        /// Why it is not believed.
+        doubt: Doubt,
+    },
     /// Something that is not ours has the name.
     #[error("{} is in the way and is no {expected}; move it away", path.display())]
     InTheWay {
@@ -174,6 +198,15 @@ impl HookError {
             action,
             path: path.clone(),
             source,
+        }
+    }
+
+    /// Whether an artifact was read and found not to be what its name says, as against not read.
+    pub(crate) fn is_verdict(&self) -> bool {
+        match self {
+            Self::Verify(error) => error.is_verdict(),
+            Self::OtherBoundary { .. } => true,
+            _ => false,
         }
     }
 

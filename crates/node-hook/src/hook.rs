@@ -133,9 +133,10 @@ impl SnapshotHook {
                     .failed(Stage::Start, &HookError::NoRuntime(error.to_string()));
             }
         };
+        let store = Arc::clone(&self.store);
         self.work.later(&runtime, Stage::Start, move |work| {
             if enabled {
-                work.clean_and_resume();
+                work.clean_and_resume(store);
             } else {
                 work.warn_of_leftovers();
             }
@@ -182,6 +183,7 @@ impl SnapshotHook {
         // A runtime without a timer panics here, before anything has begun, and not with the
         // checkpoint under way.
         drop(tokio::time::sleep(limit));
+        let started = tokio::time::Instant::now();
         let claim = Arc::new(Claim::default());
         let _waiting = Waiting(&claim);
         let working = {
@@ -196,7 +198,7 @@ impl SnapshotHook {
                 })
             })
         };
-        match tokio::time::timeout(limit, working).await {
+        let outcome = match tokio::time::timeout(limit, working).await {
             Ok(Ok(outcome)) => outcome,
             // Panics are caught above, so it was cancelled.
             Ok(Err(error)) => {
@@ -208,7 +210,12 @@ impl SnapshotHook {
                 let epoch = boundary.epoch;
                 self.failed(Stage::Checkpoint, &HookError::Timeout { epoch, limit })
             }
+        };
+        if !matches!(outcome, Outcome::Skipped(_)) {
+            // However it ended: the node has waited for so long.
+            self.work.metrics.paused(started.elapsed());
         }
+        outcome
     }
 
     fn failed(&self, stage: Stage, error: &HookError) -> Outcome {

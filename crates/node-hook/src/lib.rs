@@ -55,6 +55,7 @@ mod metrics;
 mod panics;
 mod probe;
 pub mod retention;
+mod start;
 mod turns;
 mod work;
 

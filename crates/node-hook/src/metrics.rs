@@ -48,7 +48,7 @@ impl Metrics {
         Ok(Self {
             checkpoint_duration_seconds: gauge(
                 "checkpoint_duration_seconds",
-                "Time the latest checkpoint took, which is the pause of event processing",
+                "Time event processing waited at the latest boundary, checkpoint or failure",
             )?,
             error_total,
             serialize_duration_seconds: gauge(
@@ -108,7 +108,8 @@ impl Metrics {
         self.error_total.with_label_values(&[stage.name()]).inc();
     }
 
-    pub(crate) fn checkpoint_took(&self, duration: Duration) {
+    /// Event processing waited so long at a boundary.
+    pub(crate) fn paused(&self, duration: Duration) {
         self.checkpoint_duration_seconds.set(duration.as_secs_f64());
     }
 

@@ -40,6 +40,8 @@ pub enum Step {
     AppendSnapshot,
     /// It is synced.
     SyncSnapshot,
+    /// It is read back.
+    ReadSnapshot,
     /// It gets its name.
     RenameSnapshot,
     /// The directory that names it is synced.
@@ -47,6 +49,8 @@ pub enum Step {
     /// The snapshot is there for good.
     SnapshotDone,
 
+    /// Something that is not sound is moved out of the way, as its name is needed: its path until then.
+    SetAside,
     /// A finished checkpoint that has to go is given its unfinished name: its path until then.
     RenameOld,
     /// The directory is synced after that: the checkpoint's path until then.
@@ -59,7 +63,7 @@ pub enum Step {
 
 impl Step {
     /// All steps.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::ReadDirectory,
         Self::MakeDirectory,
         Self::SyncStorage,
@@ -73,9 +77,11 @@ impl Step {
         Self::WriteSnapshot,
         Self::AppendSnapshot,
         Self::SyncSnapshot,
+        Self::ReadSnapshot,
         Self::RenameSnapshot,
         Self::SyncSnapshotName,
         Self::SnapshotDone,
+        Self::SetAside,
         Self::RenameOld,
         Self::SyncOldName,
         Self::Remove,

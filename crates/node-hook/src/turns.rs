@@ -31,6 +31,8 @@ struct State {
 pub(crate) struct Turn<'a> {
     turns: &'a Turns,
     epoch: Epoch,
+    /// Whether a boundary makes one, as against a removal.
+    of_boundary: bool,
 }
 
 impl Turns {
@@ -49,7 +51,11 @@ impl Turns {
             let waited = self.ended.wait(state);
             state = waited.unwrap_or_else(PoisonError::into_inner);
         }
-        Ok(Turn { turns: self, epoch })
+        Ok(Turn {
+            turns: self,
+            epoch,
+            of_boundary: true,
+        })
     }
 
     /// The turn to remove `name`, unless it is wanted or somebody is at work on it.
@@ -60,12 +66,22 @@ impl Turns {
         if wanted || !state.busy.insert(epoch) {
             return None;
         }
-        Some(Turn { turns: self, epoch })
+        Some(Turn {
+            turns: self,
+            epoch,
+            of_boundary: false,
+        })
     }
 
     /// The newest boundary since the start whose checkpoint is wanted.
     pub(crate) fn latest(&self) -> Option<Epoch> {
         self.lock().latest
+    }
+
+    /// The newest epoch whose boundary this run has met and still works at.
+    pub(crate) fn newest_met(&self) -> Option<Epoch> {
+        let state = self.lock();
+        state.latest.max(state.boundary)
     }
 
     /// The checkpoint of `epoch` has served its purpose.
@@ -91,7 +107,9 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let mut state = self.turns.lock();
         state.busy.remove(&self.epoch);
-        state.boundary = state.boundary.filter(|boundary| *boundary != self.epoch);
+        if self.of_boundary {
+            state.boundary = None;
+        }
         drop(state);
         self.turns.ended.notify_all();
     }
@@ -145,5 +163,31 @@ mod tests {
         });
         assert_eq!(turns.latest(), Some(Epoch(8)));
         drop(seven);
+    }
+
+    #[test]
+    fn the_end_of_a_removal_is_not_the_end_of_the_boundary_that_waits_for_it() {
+        let turns = Turns::default();
+        let removal = turns.removal(checkpoint(8)).expect("free");
+        std::thread::scope(|scope| {
+            // It holds its turn until it is told to end it.
+            let (end, ended) = std::sync::mpsc::channel::<()>();
+            let (begun, begins) = std::sync::mpsc::channel();
+            let turns = &turns;
+            scope.spawn(move || {
+                let turn = turns.boundary(Epoch(8)).expect("the first");
+                begun.send(()).expect("waited for");
+                let _ = ended.recv();
+                drop(turn);
+            });
+            while turns.newest_met() != Some(Epoch(8)) {
+                std::thread::yield_now();
+            }
+            drop(removal);
+            begins.recv().expect("begun");
+            assert_eq!(turns.boundary(Epoch(9)).map(|_| ()), Err(Epoch(8)));
+            drop(end);
+        });
+        assert!(turns.boundary(Epoch(9)).is_ok());
     }
 }

@@ -1,4 +1,4 @@
-//! The blocking work behind the hook: what is done at a boundary, after it, and at a start.
+//! The blocking work behind the hook: what is done at a boundary and after it.
 //!
 //! Every failure ends here: it is logged with its cause and counted.
 
@@ -20,7 +20,7 @@ use crate::error::{HookError, Stage};
 use crate::hook::Outcome;
 use crate::metrics::Metrics;
 use crate::panics;
-use crate::retention::{self, Keep};
+use crate::retention::{self, Doubt};
 use crate::turns::{self, Turns};
 
 /// Bytes that must be free for a checkpoint beside the older one: it flushes memtables, and a node's
@@ -126,30 +126,57 @@ impl Work {
         let (epoch, started) = (boundary.epoch, Instant::now());
         let turn = self.turns.boundary(epoch);
         let turn = turn.map_err(|epoch| HookError::StillRunning { epoch })?;
-        self.make_room(epoch);
         let record = BoundaryRecord::from(boundary);
-        let done = panics::caught(|| self.artifacts.checkpoint(&record, store, claim))?;
+        let done = panics::caught(|| {
+            if self.has_checkpoint(&record)? {
+                // Its content has been fixed for long, so it is as good for a boundary that went on.
+                let _ = claim.take();
+                return Ok(Checkpointed::Kept);
+            }
+            self.make_room(epoch);
+            self.artifacts.checkpoint(&record, store, claim)
+        })?;
         match done {
             Checkpointed::Unwanted => {
                 tracing::warn!(%epoch, "a checkpoint that came too late was discarded");
                 return Ok(done);
             }
             Checkpointed::Kept => {
-                tracing::info!(%epoch, "the checkpoint is there already, whole and of this boundary");
+                tracing::info!(%epoch, "the checkpoint is there already, sound and of this boundary");
             }
             Checkpointed::Made => {
                 let took = started.elapsed();
-                self.metrics.checkpoint_took(took);
                 tracing::info!(%epoch, ?took, "checkpoint taken");
             }
         }
         turn.keep();
-        if self.config.mode == Mode::Checkpoint {
-            let time = self.artifacts.time_of_checkpoint(epoch);
-            self.metrics
-                .succeeded(epoch, time.unwrap_or_else(SystemTime::now));
-        }
         Ok(done)
+    }
+
+    /// Whether the checkpoint of the boundary is there. One that is not sound or of another boundary is
+    /// told and moved out of the way.
+    fn has_checkpoint(&self, boundary: &BoundaryRecord) -> Result<bool, HookError> {
+        let error = match self.artifacts.existing_checkpoint(boundary) {
+            Err(error) if !matches!(error, HookError::InTheWay { .. }) => error,
+            other => return other,
+        };
+        // What RocksDB says does not tell damage from an error of the moment, so nothing is deleted.
+        let name = ArtifactName::finished(ArtifactKind::Checkpoint, boundary.epoch);
+        self.set_aside(Stage::Checkpoint, name, &error)?;
+        Ok(false)
+    }
+
+    /// Reports what is wrong with an artifact whose name is needed, and moves it out of the way.
+    fn set_aside(
+        &self,
+        stage: Stage,
+        name: ArtifactName,
+        error: &HookError,
+    ) -> Result<(), HookError> {
+        self.failed(stage, error);
+        let aside = self.artifacts.set_aside(name)?;
+        tracing::warn!(%name, to = %aside.display(), "moved out of the way; look at it and remove it");
+        Ok(())
     }
 
     /// Removes older checkpoints first where room demands it. Mode `snapshot` keeps the old one: it may
@@ -160,10 +187,7 @@ impl Work {
             free.is_ok_and(|free| free < ROOM_FOR_CHECKPOINT)
         };
         if self.config.mode == Mode::Checkpoint && scarce() {
-            self.clean_up(Stage::Retention, |present| Keep {
-                checkpoint: Some(epoch),
-                snapshot: retention::newest(present, ArtifactKind::Snapshot),
-            });
+            self.clean_up(&[(ArtifactKind::Checkpoint, epoch)]);
         }
     }
 
@@ -177,17 +201,23 @@ impl Work {
             }
             return;
         }
-        self.clean_up(Stage::Retention, |present| Keep {
-            checkpoint: Some(epoch),
-            snapshot: retention::newest(present, ArtifactKind::Snapshot),
-        });
-        if self.config.mode == Mode::Snapshot {
-            self.serialize(boundary);
+        // Nothing older goes for one that is not whole.
+        if let Err(error) = self.artifacts.require_checkpoint(boundary) {
+            return self.failed(Stage::Checkpoint, &error);
+        }
+        self.clean_up(&[(ArtifactKind::Checkpoint, epoch)]);
+        match self.config.mode {
+            Mode::Checkpoint => {
+                let time = self.artifacts.time_of_checkpoint(epoch);
+                self.metrics
+                    .succeeded(epoch, time.unwrap_or_else(SystemTime::now));
+            }
+            Mode::Snapshot => self.serialize(boundary),
         }
     }
 
     /// Makes the snapshot of a checkpoint, and then removes the checkpoint.
-    fn serialize(&self, boundary: &BoundaryRecord) {
+    pub(crate) fn serialize(&self, boundary: &BoundaryRecord) {
         let epoch = boundary.epoch;
         match self.snapshot(boundary) {
             Ok((summary, took)) => {
@@ -195,11 +225,11 @@ impl Work {
                 tracing::info!(%epoch, %digest, size, ?took, "snapshot");
                 self.metrics.snapshot(&summary, took, SystemTime::now());
                 self.turns.forget(epoch);
-                let checkpoint = self.turns.latest();
-                self.clean_up(Stage::Retention, |_| Keep {
-                    checkpoint,
-                    snapshot: Some(epoch),
-                });
+                let after = Epoch(epoch.0.saturating_add(1));
+                self.clean_up(&[
+                    (ArtifactKind::Checkpoint, after),
+                    (ArtifactKind::Snapshot, epoch),
+                ]);
             }
             // The checkpoint stays: the next start tries again.
             Err(error) => self.failed(Stage::Serialize, &error),
@@ -212,28 +242,49 @@ impl Work {
         boundary: &BoundaryRecord,
     ) -> Result<(SnapshotSummary, Option<Duration>), HookError> {
         let stop = &self.background.stop;
-        if let Some(summary) = self.artifacts.existing_snapshot(boundary, stop)? {
-            return Ok((summary, None));
+        match self.artifacts.existing_snapshot(boundary, stop) {
+            Ok(Some(summary)) => return Ok((summary, None)),
+            Ok(None) => {}
+            Err(error) if error.is_verdict() => {
+                let name = ArtifactName::finished(ArtifactKind::Snapshot, boundary.epoch);
+                self.set_aside(Stage::Serialize, name, &error)?;
+            }
+            // It may be as good as ever.
+            Err(error) => return Err(error),
         }
         let started = Instant::now();
         let summary = self.artifacts.serialize(boundary, stop)?;
         Ok((summary, Some(started.elapsed())))
     }
 
-    /// Removes leftovers, and what is finished but not to be kept.
-    fn clean_up(&self, stage: Stage, keep: impl FnOnce(&[ArtifactName]) -> Keep) {
-        match self.artifacts.list() {
-            Ok(present) => {
-                let mut names = retention::unfinished(&present);
-                names.extend(retention::superseded(&present, &keep(&present)));
-                self.remove(stage, &names);
+    /// Removes leftovers, and the finished artifacts of each kind and of epochs before the one given.
+    ///
+    /// Those of epochs that no boundary has begun are told and left: something that is not of this node
+    /// costs nothing, and nor does the past of a node that was set back.
+    fn clean_up(&self, before: &[(ArtifactKind, Epoch)]) {
+        let present = match self.artifacts.list() {
+            Ok(present) => present,
+            Err(error) => return self.failed(Stage::Retention, &error),
+        };
+        let mut names = retention::unfinished(&present);
+        for (kind, epoch) in before {
+            names.extend(retention::older(&present, *kind, *epoch));
+            let epoch = self
+                .turns
+                .newest_met()
+                .max(Some(*epoch))
+                .unwrap_or_default();
+            for name in retention::newer(&present, *kind, epoch) {
+                let path = self.artifacts.path_of(name);
+                let doubt = Doubt::NotYet { epoch };
+                self.failed(Stage::Retention, &HookError::Doubtful { path, doubt });
             }
-            Err(error) => self.failed(stage, &error),
         }
+        self.remove(Stage::Retention, &names);
     }
 
     /// Removes what is not wanted; what cannot be removed is told and left.
-    fn remove(&self, stage: Stage, names: &[ArtifactName]) {
+    pub(crate) fn remove(&self, stage: Stage, names: &[ArtifactName]) {
         for name in names {
             let turn = match turns::are_taken_for(*name) {
                 true => match self.turns.removal(*name) {
@@ -248,78 +299,5 @@ impl Work {
             }
             drop(turn);
         }
-    }
-
-    /// The background job of a start.
-    pub(crate) fn clean_and_resume(&self) {
-        let present = match self.artifacts.list() {
-            Ok(present) => present,
-            Err(error) => return self.failed(Stage::Start, &error),
-        };
-        let plan = retention::at_start(&present, self.config.mode);
-        self.remove(Stage::Start, &plan.remove);
-        let Some(epoch) = plan.resume else {
-            return self.show_what_is_there(&present);
-        };
-        match self.artifacts.boundary_of(epoch) {
-            Ok(boundary) => {
-                tracing::info!(%epoch, "resuming a snapshot");
-                self.serialize(&boundary);
-            }
-            Err(error) => {
-                self.failed(Stage::Start, &error);
-                if matches!(error, HookError::NoRecord { .. }) {
-                    // No snapshot can be made of it, so all it does is hold disk space.
-                    self.remove(
-                        Stage::Start,
-                        &[ArtifactName::finished(ArtifactKind::Checkpoint, epoch)],
-                    );
-                }
-            }
-        }
-    }
-
-    /// Sets the gauges to what an earlier run made: otherwise a node that was restarted would look like
-    /// one that never succeeded until the next boundary.
-    fn show_what_is_there(&self, present: &[ArtifactName]) {
-        match self.config.mode {
-            Mode::Checkpoint => {
-                let Some(epoch) = retention::newest(present, ArtifactKind::Checkpoint) else {
-                    return;
-                };
-                if let Some(time) = self.artifacts.time_of_checkpoint(epoch) {
-                    self.metrics.succeeded(epoch, time);
-                }
-            }
-            Mode::Snapshot => {
-                let Some(epoch) = retention::newest(present, ArtifactKind::Snapshot) else {
-                    return;
-                };
-                match self.artifacts.snapshot_of(epoch, &self.background.stop) {
-                    Ok(Some((summary, time))) => self.metrics.snapshot(&summary, None, time),
-                    Ok(None) => {}
-                    Err(error) => self.failed(Stage::Start, &error),
-                }
-            }
-        }
-    }
-
-    /// The background job of a start when the feature is off: says what takes up space.
-    pub(crate) fn warn_of_leftovers(&self) {
-        let names = match self.artifacts.list() {
-            Ok(names) if names.is_empty() => return,
-            Ok(names) => names,
-            Err(error) => {
-                let error = error.one_line();
-                return tracing::debug!(error, "cannot tell what is left of blob info snapshots");
-            }
-        };
-        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-        tracing::warn!(
-            directory = %self.artifacts.path().display(),
-            names = names.join(" "),
-            "blob info snapshots are off, but these are left and take up disk space, a checkpoint more \
-             with each day; remove them, or set blob_info_snapshot.enabled"
-        );
     }
 }

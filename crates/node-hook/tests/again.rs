@@ -6,7 +6,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::probe::Recorder;
+use common::probe::{Ask, Recorder};
 use common::{Node, boundary, files_like, flip, identity, names, truncate, write_rows};
 use node_hook::{EpochBoundary, Mode, Outcome, Step};
 
@@ -86,7 +86,12 @@ async fn replaced(damage: impl FnOnce(&Path)) {
     let hook = node.hook_with_probe(Mode::Checkpoint, probe.clone());
     assert_eq!(hook.boundary(7).await, Outcome::Taken);
     assert_eq!(probe.count(Step::MakeCheckpoint), 1);
-    assert_eq!(node.names(), ["checkpoint_epoch_7"]);
+    // The other is told and moved out of the way: an error of the moment looks like damage.
+    assert_eq!(hook.failures(), 1.0);
+    assert_eq!(
+        node.names(),
+        ["checkpoint_epoch_7", "checkpoint_epoch_7.unsound"]
+    );
     assert!(Node::snapshot_of(&path, &boundary(7)) == expected);
     assert!(path.join("BOUNDARY").exists());
 }
@@ -180,14 +185,42 @@ async fn a_snapshot_is_replaced_that_is_damaged_or_of_another_boundary() {
     ];
     for damage in damages {
         damage();
-        assert!(fs::read(&path).expect("there") != expected);
+        let damaged = fs::read(&path).expect("there");
+        assert!(damaged != expected);
         let probe = Recorder::new();
         let hook = node.hook_with_probe(Mode::Snapshot, probe.clone());
         assert_eq!(hook.boundary(7).await, Outcome::Taken);
         assert_eq!(probe.count(Step::SnapshotDone), 1);
-        assert_eq!(node.names(), ["snapshot_epoch_7.bin"]);
+        assert_eq!(hook.failures_in("serialize"), 1.0);
+        let aside = "snapshot_epoch_7.bin.unsound";
+        assert_eq!(node.names(), ["snapshot_epoch_7.bin", aside]);
         assert!(fs::read(&path).expect("there") == expected);
+        assert!(fs::read(node.path(aside)).expect("there") == damaged);
+        fs::remove_file(node.path(aside)).expect("removed");
     }
+}
+
+#[tokio::test]
+async fn a_snapshot_that_does_not_read_back_gets_no_name_and_costs_nothing() {
+    let node = Node::new();
+    assert_eq!(node.hook(Mode::Snapshot).boundary(6).await, Outcome::Taken);
+    let tmp = node.path("snapshot_epoch_7.bin.tmp");
+    let damage = Ask(move |step, _: &Path| {
+        if step == Step::ReadSnapshot {
+            // As a bad disk would.
+            let mut bytes = fs::read(&tmp)?;
+            bytes[200] ^= 1;
+            fs::write(&tmp, bytes)?;
+        }
+        Ok(())
+    });
+    let hook = node.hook_with_probe(Mode::Snapshot, std::sync::Arc::new(damage));
+    assert_eq!(hook.boundary(7).await, Outcome::Taken);
+    assert_eq!(hook.failures_in("serialize"), 1.0);
+    assert_eq!(node.names(), ["checkpoint_epoch_7", "snapshot_epoch_6.bin"]);
+    assert_eq!(hook.metric("last_epoch"), Some(0.0));
+    node.hook(Mode::Snapshot).start().await;
+    assert_eq!(node.names(), ["snapshot_epoch_7.bin"]);
 }
 
 #[tokio::test]

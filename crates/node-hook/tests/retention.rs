@@ -1,7 +1,7 @@
 //! The plans of what to delete, over any names.
 
 use node_hook::Mode;
-use node_hook::retention::{Keep, at_start, newest, superseded, unfinished};
+use node_hook::retention::{Sound, at_start, newer, older, unfinished};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -50,61 +50,88 @@ fn of_kind(names: &[ArtifactName], kind: ArtifactKind) -> Vec<Epoch> {
     names.map(|name| name.epoch).collect()
 }
 
+/// The finished ones, each with the index of its event if it is sound: mostly as boundaries give them.
+fn sound(present: &[ArtifactName], chosen: &[(bool, bool)]) -> Vec<Sound> {
+    let finished = present.iter().filter(|name| !name.unfinished);
+    let chosen = finished.zip(chosen);
+    chosen
+        .filter(|(_, (is_sound, _))| *is_sound)
+        .map(|(name, (_, is_odd))| Sound {
+            name: *name,
+            event_index: if *is_odd {
+                250
+            } else {
+                u64::from(name.epoch.0) * 100
+            },
+        })
+        .collect()
+}
+
 proptest! {
     #[test]
-    fn superseded_takes_all_that_is_finished_but_what_is_kept(
+    fn older_and_newer_are_the_finished_of_a_kind_but_the_one_itself(
         present in present(),
-        checkpoint in option::of(epoch()),
-        snapshot in option::of(epoch()),
+        epoch in epoch(),
     ) {
-        let removed = superseded(&present, &Keep { checkpoint, snapshot });
-        prop_assert!(removed.iter().all(|name| present.contains(name) && !name.unfinished));
-        let rest = rest(&present, &removed);
-        for (kind, kept) in KINDS.into_iter().zip([checkpoint, snapshot]) {
-            for name in &rest {
-                prop_assert!(name.unfinished || name.kind != kind || Some(name.epoch) == kept);
-            }
+        for kind in KINDS {
+            let (older, newer) = (older(&present, kind, epoch), newer(&present, kind, epoch));
+            prop_assert!(older.iter().all(|name| name.epoch < epoch && !name.unfinished));
+            prop_assert!(newer.iter().all(|name| name.epoch > epoch && !name.unfinished));
+            let of_kind = present.iter().filter(|name| name.kind == kind && !name.unfinished);
+            let others = of_kind.filter(|name| name.epoch != epoch).count();
+            prop_assert_eq!(older.len() + newer.len(), others);
         }
-        prop_assert_eq!(unfinished(&rest), unfinished(&present));
     }
 
     #[test]
-    fn after_a_start_nothing_is_unfinished_and_only_the_newest_is_left(
+    fn a_start_costs_nothing_unless_something_sound_and_newer_stays(
         present in present(),
+        chosen in vec((any::<bool>(), any::<bool>()), 16),
+        latest in option::of(0_u64..600),
         mode in mode(),
     ) {
-        let plan = at_start(&present, mode);
+        let sound = sound(&present, &chosen);
+        let plan = at_start(&present, &sound, latest, mode);
         prop_assert!(plan.remove.iter().all(|name| present.contains(name)));
         let mut once = plan.remove.clone();
         once.sort();
         once.dedup();
         prop_assert_eq!(once.len(), plan.remove.len());
-
         let rest = rest(&present, &plan.remove);
         prop_assert!(unfinished(&rest).is_empty());
-        let snapshot = newest(&present, ArtifactKind::Snapshot);
-        let checkpoint = newest(&present, ArtifactKind::Checkpoint);
-        // The newest snapshot stays, whatever happens.
+        for name in plan.remove.iter().filter(|name| !name.unfinished) {
+            let serves = |kind| {
+                kind == name.kind || (mode == Mode::Snapshot && kind == ArtifactKind::Snapshot)
+            };
+            let replaced = sound.iter().any(|sound| {
+                rest.contains(&sound.name)
+                    && sound.name.epoch > name.epoch
+                    && serves(sound.name.kind)
+            });
+            prop_assert!(replaced, "{} of {:?}", name, sound);
+        }
+        // A second start has nothing left to remove.
+        let left: Vec<Sound> =
+            sound.iter().filter(|sound| rest.contains(&sound.name)).copied().collect();
+        prop_assert_eq!(at_start(&rest, &left, latest, mode).remove, vec![]);
+    }
+
+    #[test]
+    fn of_what_boundaries_leave_only_the_newest_stay(present in present(), mode in mode()) {
+        let chosen = [(true, false); 16];
+        let sound = sound(&present, &chosen);
+        let plan = at_start(&present, &sound, None, mode);
+        let rest = rest(&present, &plan.remove);
+        let newest = |kind| {
+            let of_kind = sound.iter().filter(|sound| sound.name.kind == kind);
+            of_kind.map(|sound| sound.name.epoch).max()
+        };
+        let (checkpoint, snapshot) =
+            (newest(ArtifactKind::Checkpoint), newest(ArtifactKind::Snapshot));
         prop_assert_eq!(of_kind(&rest, ArtifactKind::Snapshot), Vec::from_iter(snapshot));
         let outdated = mode == Mode::Snapshot && checkpoint < snapshot;
         let expected = checkpoint.filter(|_| !outdated);
         prop_assert_eq!(of_kind(&rest, ArtifactKind::Checkpoint), Vec::from_iter(expected));
-        prop_assert_eq!(plan.resume, expected.filter(|_| mode == Mode::Snapshot));
-
-        // A second start has nothing left to remove.
-        prop_assert_eq!(at_start(&rest, mode).remove, vec![]);
-    }
-
-    #[test]
-    fn the_newest_is_a_finished_one_of_its_kind(present in present()) {
-        for kind in KINDS {
-            let newest = newest(&present, kind);
-            let finished: Vec<Epoch> = present
-                .iter()
-                .filter(|name| name.kind == kind && !name.unfinished)
-                .map(|name| name.epoch)
-                .collect();
-            prop_assert_eq!(newest, finished.into_iter().max());
-        }
+        prop_assert_eq!((plan.checkpoint, plan.snapshot), (expected, snapshot));
     }
 }

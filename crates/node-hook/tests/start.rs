@@ -3,9 +3,10 @@
 mod common;
 
 use std::fs;
+use std::path::Path;
 
-use common::probe::{Gate, Recorder};
-use common::{Node, boundary, files_like, names, write_rows};
+use common::probe::{Ask, Gate, Recorder};
+use common::{Node, boundary, files_like, handled, names, write_rows};
 use node_hook::{Mode, Outcome, Step};
 
 /// Names that are none of ours, however near they come.
@@ -170,31 +171,126 @@ async fn a_checkpoint_older_than_the_snapshot_goes() {
 }
 
 #[tokio::test]
-async fn a_checkpoint_that_no_snapshot_can_be_made_of_does_not_hold_its_space() {
-    let node = Node::new();
-    let checkpoint = node.path("checkpoint_epoch_7");
-    for damage in ["BOUNDARY", "renamed"] {
+async fn a_checkpoint_that_no_snapshot_can_be_made_of_is_told_and_left() {
+    for mode in [Mode::Checkpoint, Mode::Snapshot] {
+        for damage in ["BOUNDARY", "renamed"] {
+            let node = Node::new();
+            let checkpoint = node.path("checkpoint_epoch_7");
+            assert_eq!(
+                node.hook(Mode::Checkpoint).boundary(7).await,
+                Outcome::Taken
+            );
+            if damage == "renamed" {
+                fs::rename(&checkpoint, node.path("checkpoint_epoch_8")).expect("renamed");
+            } else {
+                fs::remove_file(checkpoint.join(damage)).expect("removed");
+            }
+            let before = node.names();
+            let hook = node.hook(mode);
+            hook.start().await;
+            assert_eq!(hook.failures_in("start"), 1.0);
+            assert_eq!(hook.metric("last_epoch"), Some(0.0));
+            assert_eq!(node.names(), before);
+        }
+    }
+}
+
+/// What has the name of a later epoch and is none of this node's.
+fn impostors(node: &Node, mode: Mode) -> Vec<Box<dyn Fn(&Path)>> {
+    match mode {
+        Mode::Checkpoint => {
+            let real = node.path("checkpoint_epoch_7");
+            let half = real.clone();
+            vec![
+                Box::new(|path| fs::create_dir(path).expect("made")),
+                // Half a copy: what comes first, and what says which boundary it is.
+                Box::new(move |path| {
+                    fs::create_dir(path).expect("made");
+                    fs::copy(half.join("CURRENT"), path.join("CURRENT")).expect("copied");
+                    let record = fs::read_to_string(half.join("BOUNDARY")).expect("there");
+                    let record = record.replace("\"epoch\":7", "\"epoch\":4294967295");
+                    fs::write(path.join("BOUNDARY"), record).expect("written");
+                }),
+                Box::new(move |path| copy(&real, path)),
+            ]
+        }
+        Mode::Snapshot => {
+            let bytes = fs::read(node.path("snapshot_epoch_7.bin")).expect("there");
+            let far = node.snapshot_now(&boundary(u32::MAX));
+            let half = far[..far.len() / 2].to_vec();
+            let mut same_event = boundary(7);
+            same_event.epoch = snapshot_format::Epoch(u32::MAX);
+            let same_event = node.snapshot_now(&same_event);
+            let contents = [Vec::new(), half, bytes, far, same_event];
+            let write = |content: Vec<u8>| -> Box<dyn Fn(&Path)> {
+                Box::new(move |path| fs::write(path, &content).expect("written"))
+            };
+            contents.map(write).into()
+        }
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).expect("made");
+    for name in names(from) {
+        fs::copy(from.join(&name), to.join(&name)).expect("copied");
+    }
+}
+
+#[tokio::test]
+async fn what_only_has_the_name_of_a_later_epoch_costs_nothing_and_is_told() {
+    for mode in [Mode::Checkpoint, Mode::Snapshot] {
+        let (name, impostor) = match mode {
+            Mode::Checkpoint => ("checkpoint_epoch_7", "checkpoint_epoch_4294967295"),
+            _ => ("snapshot_epoch_7.bin", "snapshot_epoch_4294967295.bin"),
+        };
+        for number in 0.. {
+            let node = Node::new();
+            handled(&node.db, 690);
+            assert_eq!(node.hook(mode).boundary(7).await, Outcome::Taken);
+            let impostors = impostors(&node, mode);
+            let Some(make) = impostors.get(number) else {
+                assert!(number >= 3, "{number}");
+                break;
+            };
+            make(&node.path(impostor));
+            for _ in 0..2 {
+                let hook = node.hook(mode);
+                hook.start().await;
+                assert_eq!(node.names(), [impostor, name], "{mode:?} {number}");
+                assert_eq!(hook.failures_in("start"), 1.0, "{mode:?} {number}");
+                assert_eq!(hook.metric("last_epoch"), Some(7.0), "{mode:?} {number}");
+            }
+            // The next boundary replaces the good one, not the other.
+            let hook = node.hook(mode);
+            assert_eq!(hook.boundary(8).await, Outcome::Taken);
+            assert_eq!(node.names(), [impostor.to_owned(), name.replace('7', "8")]);
+            assert_eq!(hook.failures_in("retention"), 1.0, "{mode:?} {number}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_older_goes_for_a_checkpoint_that_is_damaged_as_soon_as_it_is_there() {
+    for mode in [Mode::Checkpoint, Mode::Snapshot] {
+        let node = Node::new();
         assert_eq!(
             node.hook(Mode::Checkpoint).boundary(7).await,
             Outcome::Taken
         );
-        if damage == "renamed" {
-            fs::rename(&checkpoint, node.path("checkpoint_epoch_8")).expect("renamed");
-        } else {
-            fs::remove_file(checkpoint.join(damage)).expect("removed");
-        }
-        let hook = node.hook(Mode::Snapshot);
-        hook.start().await;
-        assert_eq!(hook.failures_in("start"), 1.0);
-        assert!(node.names().is_empty(), "{:?}", node.names());
+        let path = node.path("checkpoint_epoch_8");
+        let damage = Ask(move |step, _: &Path| {
+            if step == Step::CheckpointDone {
+                fs::remove_file(path.join("CURRENT"))?;
+            }
+            Ok(())
+        });
+        let hook = node.hook_with_probe(mode, std::sync::Arc::new(damage));
+        assert_eq!(hook.boundary(8).await, Outcome::Taken);
+        assert_eq!(hook.failures_in("checkpoint"), 1.0);
+        assert_eq!(hook.metric("last_epoch"), Some(0.0));
+        assert_eq!(node.names(), ["checkpoint_epoch_7", "checkpoint_epoch_8"]);
     }
-
-    // In the other mode it is not asked for a boundary.
-    fs::create_dir(&checkpoint).expect("made");
-    let hook = node.hook(Mode::Checkpoint);
-    hook.start().await;
-    assert_eq!(hook.failures(), 0.0);
-    assert_eq!(node.names(), ["checkpoint_epoch_7"]);
 }
 
 #[tokio::test]
@@ -207,7 +303,7 @@ async fn a_checkpoint_that_cannot_be_read_is_told_and_kept() {
     fs::remove_file(node.path("checkpoint_epoch_7/CURRENT")).expect("removed");
     let hook = node.hook(Mode::Snapshot);
     hook.start().await;
-    assert_eq!(hook.failures_in("serialize"), 1.0);
+    assert_eq!(hook.failures_in("start"), 1.0);
     assert_eq!(node.names(), ["checkpoint_epoch_7"]);
     // Until there is a newer one.
     assert_eq!(hook.boundary(8).await, Outcome::Taken);
@@ -231,8 +327,11 @@ async fn an_empty_start_does_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_boundary_does_not_wait_for_the_clean_up_of_the_start() {
     let node = Node::new();
-    fs::create_dir_all(node.path("checkpoint_epoch_5")).expect("made");
-    fs::create_dir(node.path("checkpoint_epoch_6")).expect("made");
+    assert_eq!(
+        node.hook(Mode::Checkpoint).boundary(6).await,
+        Outcome::Taken
+    );
+    fs::create_dir(node.path("checkpoint_epoch_5")).expect("made");
     let (gate, keeper) = Gate::at(Step::RenameOld);
     let hook = node.hook_with_probe(Mode::Checkpoint, gate);
     hook.hook.start();

@@ -4,7 +4,6 @@
 
 use std::error::Error;
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,7 +13,7 @@ use rocksdb::{
     SingleThreaded,
 };
 
-use crate::open::{self, Database, OpenError};
+use crate::open::{self, Database, OpenError, OpenWarning};
 use crate::publish;
 use crate::schema::{ColumnFamily, LATEST_HANDLED_EVENT_INDEX_KEY};
 
@@ -76,7 +75,7 @@ macro_rules! node_store {
     ($($database:ty),+ $(,)?) => {$(
         impl NodeStore for RocksDbStore<$database> {
             fn create_checkpoint(&self, path: &Path) -> Result<(), StoreError> {
-                require_same_file_system(self.0.path(), publish::parent(path))?;
+                require_hard_links(self.0.path(), path)?;
                 Checkpoint::new(&self.0)
                     .and_then(|checkpoint| checkpoint.create_checkpoint(path))
                     .map_err(|source| StoreError::new(CREATE_CHECKPOINT, source))
@@ -104,21 +103,45 @@ node_store! {
     OptimisticTransactionDB<MultiThreaded>,
 }
 
+/// Opens the three tables of the checkpoint at `path`, which a running node's database made.
+///
+/// RocksDB copies the log in use as long as it is at that moment, while other threads write to it, so its
+/// last record may be cut off. That costs no row: all that was written before the checkpoint began is in
+/// its table files. This, and no other damage of a log, is tolerated, and the warnings of the database
+/// say so.
+///
+/// # Errors
+///
+/// [`OpenError`] if it is not whole. That includes table files that its manifest does not know: a
+/// checkpoint has only files that it needs.
+pub fn open_checkpoint(path: &Path) -> Result<Database, OpenError> {
+    let options = open::OpenOptions {
+        wal_recovery: open::WalRecovery::TolerateTornTail,
+        ..open::OpenOptions::default()
+    };
+    let database = Database::open(path, &options)?;
+    for warning in database.warnings() {
+        if let OpenWarning::UnreferencedFiles { manifest, files } = warning {
+            return Err(OpenError::UnreferencedFiles {
+                manifest: manifest.clone(),
+                files: files.clone(),
+            });
+        }
+    }
+    Ok(database)
+}
+
 /// Checks that the checkpoint at `path` is whole, as far as that can be told without reading all of it:
 /// the manifest reads to its end, every SST file of every column family has the size it should have,
-/// and those of the three tables open.
+/// and those of the three tables open. Returns what its user should be told.
 ///
 /// Nothing is written.
 ///
 /// # Errors
 ///
 /// [`OpenError`] with what is missing.
-pub fn check_checkpoint(path: &Path) -> Result<(), OpenError> {
-    let options = open::OpenOptions {
-        wal_recovery: CHECKPOINT_WAL,
-        ..open::OpenOptions::default()
-    };
-    Database::open(path, &options)?;
+pub fn check_checkpoint(path: &Path) -> Result<Vec<OpenWarning>, OpenError> {
+    let warnings = open_checkpoint(path)?.warnings().to_vec();
     let failed = |source| OpenError::RocksDb {
         path: path.to_path_buf(),
         source,
@@ -135,40 +158,53 @@ pub fn check_checkpoint(path: &Path) -> Result<(), OpenError> {
         .into_iter()
         .map(|name| ColumnFamilyDescriptor::new(name, Options::default()));
     DB::open_cf_descriptors_read_only(&options, path, families, false).map_err(failed)?;
-    Ok(())
+    Ok(warnings)
 }
-
-/// How to treat the write-ahead log of a checkpoint that was taken of a running node.
-///
-/// RocksDB copies the log in use while other threads write to it, so its last record may be cut off.
-/// That costs no row: the checkpoint flushed all that was written before, and whatever the tables
-/// consist of was.
-pub const CHECKPOINT_WAL: open::WalRecovery = open::WalRecovery::TolerateTornTail;
 
 const CREATE_CHECKPOINT: &str = "create a checkpoint";
 
 const READ_INDEX: &str = "read the latest handled event index";
 
-/// Elsewhere RocksDB would not link its files but copy them, all terabytes of them.
-fn require_same_file_system(database: &Path, dir: &Path) -> Result<(), StoreError> {
-    let device = |path: &Path| {
-        fs::metadata(path)
-            .map(|metadata| metadata.dev())
-            .map_err(|source| {
-                let cause = format!("{}: {source}", path.display());
-                StoreError::new(CREATE_CHECKPOINT, cause)
-            })
+/// Where no hard link can be made, RocksDB would not fail but copy all files, terabytes of them, while the
+/// node waits. Only a link that is made proves that one can be: two mounts of one file system have the same
+/// device number, and no links between them.
+fn require_hard_links(database: &Path, checkpoint: &Path) -> Result<(), StoreError> {
+    let dir = publish::parent(checkpoint);
+    let mut name = checkpoint.file_name().unwrap_or_default().to_owned();
+    name.push(".link");
+    let link = dir.join(name);
+    // A file that every database has.
+    let linked = fs::hard_link(database.join("CURRENT"), &link);
+    let removed = linked.and_then(|()| fs::remove_file(&link));
+    removed.map_err(|source| {
+        let cause = format!(
+            "no hard link to the database's files can be made in {} ({source}), so all of them would \
+             be copied: the database in {} is on the mount {}, the directory on the mount {}; give a \
+             storage path on the database's own mount, with a file system that has hard links",
+            dir.display(),
+            database.display(),
+            mount_of(database),
+            mount_of(dir),
+        );
+        StoreError::new(CREATE_CHECKPOINT, cause)
+    })
+}
+
+/// The mount point that `path` is below, for a message.
+fn mount_of(path: &Path) -> String {
+    let path = path.canonicalize();
+    let mounts = fs::read_to_string("/proc/self/mountinfo");
+    let (Ok(path), Ok(mounts)) = (path, mounts) else {
+        return "unknown".to_owned();
     };
-    if device(database)? == device(dir)? {
-        return Ok(());
-    }
-    let cause = format!(
-        "{} is not on the file system of the database in {}, so all of it would be copied; give a \
-         storage path on that file system",
-        dir.display(),
-        database.display()
-    );
-    Err(StoreError::new(CREATE_CHECKPOINT, cause))
+    let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
+    points
+        // The kernel writes what would end a field in octal.
+        .map(|point| point.replace("\\040", " ").replace("\\011", "\t"))
+        .filter(|point| path.starts_with(point))
+        // Of mounts at one point, the last is seen.
+        .max_by_key(String::len)
+        .unwrap_or_else(|| "unknown".to_owned())
 }
 
 /// The BCS of a u64: 8 bytes, little-endian.

@@ -15,7 +15,7 @@ use rocksdb::{
 use snapshot_store::merge::MergeFailures;
 use snapshot_store::node::{NodeStore, RocksDbStore, check_checkpoint};
 use snapshot_store::schema::{self, ColumnFamily, LATEST_HANDLED_EVENT_INDEX_KEY};
-use snapshot_store::{Database, OpenError, OpenOptions};
+use snapshot_store::{Database, OpenError, OpenOptions, OpenWarning};
 use tempfile::TempDir;
 
 fn families() -> impl Iterator<Item = ColumnFamilyDescriptor> {
@@ -181,7 +181,17 @@ fn a_log_that_other_threads_wrote_to_may_be_cut_off() {
     let _ = fs::remove_file(&log);
     fs::write(&log, bytes).expect("written");
     assert!(Database::open(&path, &OpenOptions::default()).is_err());
-    check_checkpoint(&path).expect("no row of the tables is in the log");
+    let warnings = check_checkpoint(&path).expect("no row of the tables is in the log");
+    let [OpenWarning::DamagedWal { .. }] = warnings.as_slice() else {
+        panic!("{warnings:?}");
+    };
+    // A checkpoint has no table files but its own, whatever its log holds.
+    fs::write(path.join("888888.sst"), "a table").expect("written");
+    let error = check_checkpoint(&path).expect_err("a file too many");
+    assert!(
+        matches!(error, OpenError::UnreferencedFiles { .. }),
+        "{error}"
+    );
 }
 
 #[test]

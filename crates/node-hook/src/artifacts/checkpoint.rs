@@ -2,13 +2,12 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
 use std::time::SystemTime;
 
 use snapshot_format::Epoch;
 use snapshot_store::naming::{ArtifactKind, ArtifactName};
 use snapshot_store::node::{self, NodeStore};
-use snapshot_store::publish;
+use snapshot_store::{OpenWarning, publish};
 
 use super::{Artifacts, BoundaryRecord, unfinished};
 use crate::claim::Claim;
@@ -25,15 +24,15 @@ const INNER: &str = "checkpoint";
 pub(crate) enum Checkpointed {
     /// It was made.
     Made,
-    /// It was there already, whole and of this boundary.
+    /// It was there already, sound and of this boundary.
     Kept,
     /// Nobody waits for it any more, and nothing of it remains.
     Unwanted,
 }
 
 impl Artifacts {
-    /// Makes the checkpoint of `boundary`, or keeps the one that is there if it is whole and of this
-    /// boundary. `claim` is asked as soon as its content is fixed.
+    /// Makes the checkpoint of `boundary`; nothing has its name. `claim` is asked as soon as its content
+    /// is fixed.
     pub(crate) fn checkpoint(
         &self,
         boundary: &BoundaryRecord,
@@ -41,11 +40,6 @@ impl Artifacts {
         claim: &Claim,
     ) -> Result<Checkpointed, HookError> {
         self.make_directory()?;
-        if self.keep_existing(boundary)? {
-            // Its content has been fixed for long, so it is as good for a boundary that went on.
-            let _ = claim.take();
-            return Ok(Checkpointed::Kept);
-        }
         let name = ArtifactName::finished(ArtifactKind::Checkpoint, boundary.epoch);
         let discard = |error: &HookError| self.discard(name, error);
         match self
@@ -94,8 +88,12 @@ impl Artifacts {
         Ok(Checkpointed::Made)
     }
 
-    /// Whether the checkpoint is there. One that is not whole or of another boundary is removed.
-    fn keep_existing(&self, boundary: &BoundaryRecord) -> Result<bool, HookError> {
+    /// Whether the checkpoint of `boundary` is there: sound and of this boundary.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the one that is there; [`HookError::InTheWay`] if that is no checkpoint.
+    pub(crate) fn existing_checkpoint(&self, boundary: &BoundaryRecord) -> Result<bool, HookError> {
         let name = ArtifactName::finished(ArtifactKind::Checkpoint, boundary.epoch);
         let path = self.path_of(name);
         match fs::symlink_metadata(&path) {
@@ -107,43 +105,46 @@ impl Artifacts {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(HookError::io("look at", &path)(error)),
         }
-        match self.check_checkpoint(&path, boundary) {
-            Ok(()) => Ok(true),
-            Err(error) => {
-                tracing::warn!(%name, error = error.one_line(), "a checkpoint is replaced");
-                self.remove(name).map(|()| false)
-            }
-        }
+        self.require_checkpoint(boundary).map(|()| true)
     }
 
-    /// Whether the checkpoint at `path` is whole and of `boundary`.
-    fn check_checkpoint(&self, path: &Path, boundary: &BoundaryRecord) -> Result<(), HookError> {
-        let got = self.read_record(path)?;
-        if got != *boundary {
-            return Err(HookError::OtherBoundary {
-                path: path.to_path_buf(),
-                expected: boundary.to_string(),
-                got: got.to_string(),
-            });
+    /// Checks that the checkpoint of `boundary` is sound and of this boundary.
+    pub(crate) fn require_checkpoint(&self, boundary: &BoundaryRecord) -> Result<(), HookError> {
+        let got = self.sound_checkpoint(boundary.epoch)?;
+        if got == *boundary {
+            return Ok(());
         }
-        Ok(node::check_checkpoint(path)?)
+        let name = ArtifactName::finished(ArtifactKind::Checkpoint, boundary.epoch);
+        Err(HookError::OtherBoundary {
+            path: self.path_of(name),
+            expected: boundary.to_string(),
+            got: got.to_string(),
+        })
     }
 
-    /// The boundary that the checkpoint of `epoch` was taken at.
-    pub(crate) fn boundary_of(&self, epoch: Epoch) -> Result<BoundaryRecord, HookError> {
+    /// The boundary that the checkpoint of `epoch` says it is of, if it opens and lacks no file.
+    pub(crate) fn sound_checkpoint(&self, epoch: Epoch) -> Result<BoundaryRecord, HookError> {
         let name = ArtifactName::finished(ArtifactKind::Checkpoint, epoch);
         let path = self.path_of(name);
         let record = self.read_record(&path)?;
-        if record.epoch == epoch {
-            return Ok(record);
+        if record.epoch != epoch {
+            let cause = format!("its record says {record}");
+            return Err(HookError::NoRecord { path, cause });
         }
-        let cause = format!("its record says {record}");
-        Err(HookError::NoRecord { path, cause })
+        warn(name, &node::check_checkpoint(&path)?);
+        Ok(record)
     }
 
     /// When the checkpoint of `epoch` was taken.
     pub(crate) fn time_of_checkpoint(&self, epoch: Epoch) -> Option<SystemTime> {
         let name = ArtifactName::finished(ArtifactKind::Checkpoint, epoch);
         self.time_of_record(&self.path_of(name))
+    }
+}
+
+/// Tells what is to be known of a checkpoint that was opened.
+pub(super) fn warn(name: ArtifactName, warnings: &[OpenWarning]) {
+    for warning in warnings {
+        tracing::warn!(%name, %warning, "the checkpoint is read all the same");
     }
 }

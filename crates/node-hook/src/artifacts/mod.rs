@@ -24,6 +24,12 @@ pub(crate) use self::record::BoundaryRecord;
 /// The directory below the node's storage path in which checkpoints and snapshots are.
 pub const DIRECTORY: &str = "blob_info_snapshots";
 
+/// What the name of an artifact that is not sound ends in, once it is moved out of the way.
+const ASIDE: &str = "unsound";
+
+/// How many of one name are moved out of the way before somebody has to look.
+const SET_ASIDE_AT_MOST: u32 = 9;
+
 /// The directory of one node's artifacts.
 pub(crate) struct Artifacts {
     storage: PathBuf,
@@ -126,6 +132,29 @@ impl Artifacts {
         self.step(Step::SyncOldName, "sync", &path)?;
         publish::sync_dir(&self.path).map_err(HookError::io("sync", &self.path))?;
         self.remove_all(&doomed)
+    }
+
+    /// Moves an artifact that is not sound to a name that is none of ours, and returns its new path.
+    pub(crate) fn set_aside(&self, name: ArtifactName) -> Result<PathBuf, HookError> {
+        let path = self.path_of(name);
+        let mut aside = self.path.join(format!("{name}.{ASIDE}"));
+        for number in 2..=SET_ASIDE_AT_MOST {
+            if fs::symlink_metadata(&aside).is_err() {
+                break;
+            }
+            aside = self.path.join(format!("{name}.{ASIDE}-{number}"));
+        }
+        if fs::symlink_metadata(&aside).is_ok() {
+            let expected = "thing of the hook's, nor are those beside it";
+            return Err(HookError::InTheWay {
+                path: aside,
+                expected,
+            });
+        }
+        self.step(Step::SetAside, "move away", &path)?;
+        fs::rename(&path, &aside).map_err(HookError::io("move away", &path))?;
+        publish::sync_dir(&self.path).map_err(HookError::io("sync", &self.path))?;
+        Ok(aside)
     }
 
     /// Removes what is at `path`: a file, a link, or a directory with all that is in it.

@@ -26,7 +26,7 @@ const MAX_LEN: u64 = 4096;
 pub(crate) struct BoundaryRecord {
     pub(crate) epoch: Epoch,
     event_id: EventId,
-    event_index: u64,
+    pub(crate) event_index: u64,
 }
 
 impl From<&EpochBoundary> for BoundaryRecord {

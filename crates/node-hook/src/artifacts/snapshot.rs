@@ -1,20 +1,21 @@
 //! Writing a snapshot from a checkpoint, or keeping the one that is there.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek as _, Write};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::SystemTime;
 
 use snapshot_format::{Epoch, Framing, Header, max_size};
 use snapshot_store::naming::{ArtifactKind, ArtifactName};
-use snapshot_store::node::CHECKPOINT_WAL;
-use snapshot_store::publish::{AtomicFile, Replace};
+use snapshot_store::node;
+use snapshot_store::publish::{AtomicFile, PublishStep, Replace};
 use snapshot_store::space::{self, SpaceError};
 use snapshot_store::{
-    CreateOptions, Database, OpenOptions, Progress, SnapshotSummary, VerifyError, create, verify,
+    CreateOptions, Database, Progress, SnapshotSummary, VerifyError, create, verify,
 };
 
+use super::checkpoint::warn;
 use super::{Artifacts, BoundaryRecord, unfinished};
 use crate::background::Stop;
 use crate::error::HookError;
@@ -32,7 +33,12 @@ const OPTIONS: CreateOptions = CreateOptions {
 };
 
 impl Artifacts {
-    /// The snapshot of `boundary`, if it is there: whole and of this boundary. Any other is removed.
+    /// The snapshot of `boundary`, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the one that is there, or why it cannot be told
+    /// ([`HookError::is_verdict`]).
     pub(crate) fn existing_snapshot(
         &self,
         boundary: &BoundaryRecord,
@@ -40,41 +46,48 @@ impl Artifacts {
     ) -> Result<Option<SnapshotSummary>, HookError> {
         let name = ArtifactName::finished(ArtifactKind::Snapshot, boundary.epoch);
         let path = self.path_of(name);
-        let error = match self.verify(&path, stop) {
-            Ok(None) => return Ok(None),
-            Ok(Some(summary)) if summary.header == boundary.header() => return Ok(Some(summary)),
-            Ok(Some(summary)) => HookError::OtherBoundary {
+        match self.verify(&path, stop)? {
+            Some(summary) if summary.header != boundary.header() => Err(HookError::OtherBoundary {
                 path,
                 expected: format!("{:?}", boundary.header()),
                 got: format!("{:?}", summary.header),
-            },
-            Err(error @ HookError::Verify(_)) => error,
-            Err(error) => return Err(error),
-        };
-        tracing::warn!(%name, error = error.one_line(), "a snapshot is replaced");
-        self.remove(name).map(|()| None)
+            }),
+            other => Ok(other),
+        }
     }
 
-    /// The snapshot of `epoch` and the time it was written, if it is there and whole.
-    pub(crate) fn snapshot_of(
+    /// The snapshot of `epoch` and the time it was written, if it is sound and was made at a boundary,
+    /// with the index of the boundary's event.
+    pub(crate) fn sound_snapshot(
         &self,
         epoch: Epoch,
         stop: &Stop,
-    ) -> Result<Option<(SnapshotSummary, SystemTime)>, HookError> {
+    ) -> Result<(u64, SnapshotSummary, SystemTime), HookError> {
         let path = self.path_of(ArtifactName::finished(ArtifactKind::Snapshot, epoch));
         let Some(summary) = self.verify(&path, stop)? else {
-            return Ok(None);
+            let gone = io::Error::from(io::ErrorKind::NotFound);
+            return Err(HookError::io("read", &path)(gone));
         };
-        if summary.header.epoch() != epoch {
-            let (expected, got) = (format!("epoch {epoch}"), summary.header.epoch());
-            return Err(HookError::OtherBoundary {
-                path,
-                expected,
-                got: format!("epoch {got}"),
-            });
+        let other = |expected, got| HookError::OtherBoundary {
+            path: path.clone(),
+            expected,
+            got,
+        };
+        let header = &summary.header;
+        if header.epoch() != epoch {
+            let (expected, got) = (format!("epoch {epoch}"), header.epoch());
+            return Err(other(expected, format!("epoch {got}")));
+        }
+        if let Err(not_whole) = header.require_whole() {
+            return Err(other("a whole snapshot".to_owned(), not_whole.to_string()));
+        }
+        let cursor = header.event_cursor();
+        if cursor.event_id.is_none() || cursor.element_index == 0 {
+            return Err(other(format!("epoch {epoch}"), "no event".to_owned()));
         }
         let time = fs::metadata(&path).and_then(|metadata| metadata.modified());
-        Ok(Some((summary, time.map_err(HookError::io("read", &path))?)))
+        let time = time.map_err(HookError::io("read", &path))?;
+        Ok((cursor.element_index - 1, summary, time))
     }
 
     /// Reads the snapshot at `path` to its end, if there is one.
@@ -95,15 +108,7 @@ impl Artifacts {
             Err(error) => return Err(not_opened(error).into()),
         }
         let file = File::open(path).map_err(not_opened)?;
-        let reader = Stoppable { inner: file, stop };
-        match verify::decode(reader, &Progress::new(), |_| {}) {
-            Ok(summary) => Ok(Some(summary)),
-            Err(_) if stop.is_set() => Err(HookError::Stopped),
-            Err(source) => Err(HookError::from(VerifyError::Read {
-                path: path.to_path_buf(),
-                source,
-            })),
-        }
+        read(path, file, stop).map(Some)
     }
 
     /// Writes the snapshot of the checkpoint of `boundary`, whole and durable or not at all.
@@ -132,11 +137,8 @@ impl Artifacts {
         stop: &Stop,
     ) -> Result<SnapshotSummary, HookError> {
         let checkpoint = ArtifactName::finished(ArtifactKind::Checkpoint, boundary.epoch);
-        let options = OpenOptions {
-            wal_recovery: CHECKPOINT_WAL,
-            ..OpenOptions::default()
-        };
-        let database = Database::open(&self.path_of(checkpoint), &options)?;
+        let database = node::open_checkpoint(&self.path_of(checkpoint))?;
+        warn(checkpoint, database.warnings());
         let (path, header) = (self.path_of(name), boundary.header());
         require_room(&path, &database, &header, stop)?;
 
@@ -159,9 +161,59 @@ impl Artifacts {
             Step::RenameSnapshot,
             Step::SyncSnapshotName,
         ];
-        file.commit_watched(self.publish_steps(&path, steps))?;
+        let mut read_back = Ok(());
+        let written = file.file().try_clone();
+        let written = written.map_err(HookError::io("read back", &path))?;
+        let mut tell = self.publish_steps(&path, steps);
+        let committed = file.commit_watched(|step| {
+            if step == PublishStep::Rename {
+                // It is durable but has no name yet, and gets one only if it reads as it was written.
+                let read = self.read_back(&path, written.try_clone()?, &summary, stop);
+                if let Err(error) = read {
+                    read_back = Err(error);
+                    return Err(io::Error::other("it does not read back"));
+                }
+            }
+            tell(step)
+        });
+        read_back?;
+        committed?;
         self.step(Step::SnapshotDone, "publish", &path)?;
         Ok(summary)
+    }
+
+    /// Checks that what was written of the snapshot at `path` reads as it should.
+    fn read_back(
+        &self,
+        path: &Path,
+        mut written: File,
+        expected: &SnapshotSummary,
+        stop: &Stop,
+    ) -> Result<(), HookError> {
+        self.step(Step::ReadSnapshot, "read back", path)?;
+        written.rewind().map_err(HookError::io("read back", path))?;
+        let got = read(path, written, stop)?;
+        if got == *expected {
+            return Ok(());
+        }
+        Err(HookError::ReadBack {
+            path: path.to_path_buf(),
+            expected: expected.digest,
+            got: got.digest,
+        })
+    }
+}
+
+/// Reads a snapshot to its end.
+fn read(path: &Path, file: File, stop: &Stop) -> Result<SnapshotSummary, HookError> {
+    let reader = Stoppable { inner: file, stop };
+    match verify::decode(reader, &Progress::new(), |_| {}) {
+        Ok(summary) => Ok(summary),
+        Err(_) if stop.is_set() => Err(HookError::Stopped),
+        Err(source) => Err(HookError::from(VerifyError::Read {
+            path: path.to_path_buf(),
+            source,
+        })),
     }
 }
 
