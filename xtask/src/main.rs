@@ -36,6 +36,8 @@ enum Task {
     Demo(tasks::demo::Options),
     /// Run clusters of nodes with everything going wrong that can, and compare what they write
     Simulate(tasks::simulate::Options),
+    /// Fail or kill every command at each of its file operations, and check what it leaves
+    Faults(tasks::faults::Options),
     /// Measure the whole job against the baseline and print one table
     Bench(tasks::bench::Options),
     /// Write the golden vectors of the current format version
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Task::Test(options) => tasks::test::run(&options),
         Task::Demo(options) => tasks::demo::run(&options),
         Task::Simulate(options) => tasks::simulate::run(&options),
+        Task::Faults(options) => tasks::faults::run(&options),
         Task::Bench(options) => tasks::bench::run(&options),
         Task::RegenGolden { check, allow_break } => golden::run(check, allow_break),
     };

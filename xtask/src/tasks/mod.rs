@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod demo;
+pub(crate) mod faults;
 pub(crate) mod second_opinion;
 pub(crate) mod setup;
 pub(crate) mod simulate;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use super::{second_opinion, setup, structure};
+use super::{faults, second_opinion, setup, structure};
 use crate::sh::{self, Cmd};
 use crate::{golden, repo, say};
 
@@ -80,6 +80,11 @@ const STEPS: &[Step] = &[
         name: "tests",
         what: "all tests, against a real RocksDB",
         run: tests,
+    },
+    Step {
+        name: "faults",
+        what: "some of the fault campaign",
+        run: faults::run_bounded,
     },
     Step {
         name: "rustdoc",

@@ -60,6 +60,11 @@ const ARROWS: &[Member] = &[
         tests_may_use: &[],
     },
     Member {
+        name: "fault-injection",
+        may_use: &["reference-node", "snapshot-format", "snapshot-store"],
+        tests_may_use: &[],
+    },
+    Member {
         name: "xtask",
         may_use: &["snapshot-format"],
         tests_may_use: &[],
