@@ -83,19 +83,22 @@ pub fn chunk_path(whole: &Path, chunk: ChunkPosition) -> PathBuf {
         .file_name()
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default();
-    let (rest, outer) = match name.strip_suffix(".zst") {
-        Some(rest) => (rest, ".zst"),
-        None => (&*name, ""),
-    };
-    let (stem, inner) = match rest.strip_suffix(".bin") {
-        Some(stem) => (stem, ".bin"),
-        None => (rest, ""),
-    };
+    let (rest, outer) = split_extension(&name, ".zst");
+    let (stem, inner) = split_extension(rest, ".bin");
     let ChunkPosition { index, count } = chunk;
     let digits = count.saturating_sub(1).to_string().len();
     whole.with_file_name(format!(
         "{stem}.chunk-{index:0digits$}-of-{count}{inner}{outer}"
     ))
+}
+
+/// A name before and from `extension` on, in upper or lower case, if it ends in that.
+fn split_extension<'a>(name: &'a str, extension: &str) -> (&'a str, &'a str) {
+    let split = name.len().checked_sub(extension.len());
+    match split.and_then(|at| name.split_at_checked(at)) {
+        Some((stem, end)) if end.eq_ignore_ascii_case(extension) => (stem, end),
+        _ => (name, ""),
+    }
 }
 
 impl std::fmt::Display for ArtifactName {

@@ -4,6 +4,8 @@
 //! Compression is transport: digests and sizes are of the bytes inside. What those bytes are is none of
 //! this module's business, and how a file appears is that of `publish`.
 
+mod foreign;
+
 use std::fs::File;
 use std::io::{self, BufReader, Chain, Cursor, Read, Write};
 use std::os::unix::fs::FileExt as _;
@@ -11,6 +13,7 @@ use std::path::Path;
 
 use zstd::stream::{read, write};
 
+pub use self::foreign::Foreign;
 use crate::publish::{AtomicFile, PublishError, PublishWarning, Replace};
 
 /// What the name of a compressed file ends in, after a dot.
@@ -290,10 +293,11 @@ impl Write for OutputFile {
     }
 }
 
-/// Whether a file of this name is written compressed.
+/// Whether a file of this name is written compressed. Case does not matter.
 #[must_use]
 pub fn is_named_compressed(path: &Path) -> bool {
-    path.extension().is_some_and(|end| end == EXTENSION)
+    path.extension()
+        .is_some_and(|end| end.eq_ignore_ascii_case(EXTENSION))
 }
 
 /// The output says itself what went wrong with it.

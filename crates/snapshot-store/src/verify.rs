@@ -8,7 +8,7 @@ use snapshot_format::{DecodeError, Decoder, Event, Status};
 
 use crate::progress::Progress;
 use crate::summary::SnapshotSummary;
-use crate::transport::{Transport, ZstdError};
+use crate::transport::{Foreign, Transport, ZstdError};
 
 /// Bytes read at a time: large enough that system calls vanish, small enough to stay in the cache
 /// between reading, decoding and hashing.
@@ -33,9 +33,25 @@ pub enum ReadError {
     /// What was read is compressed, and cannot be decompressed.
     #[error(transparent)]
     Zstd(#[from] ZstdError),
+    /// What was read is compressed with something else than Zstandard.
+    #[error(
+        "this is compressed with {}, and only Zstandard is decompressed while it is read: decompress it first, \
+         `{} FILE` into a file or a pipe", .0.name(), .0.decompressor()
+    )]
+    Foreign(Foreign),
     /// What was read is not a snapshot.
     #[error(transparent)]
-    Decode(#[from] DecodeError),
+    Decode(DecodeError),
+}
+
+impl From<DecodeError> for ReadError {
+    fn from(error: DecodeError) -> Self {
+        let foreign = match error {
+            DecodeError::WrongMagic { got, .. } => Foreign::of_magic(got.to_be_bytes()),
+            _ => None,
+        };
+        foreign.map_or(Self::Decode(error), Self::Foreign)
+    }
 }
 
 impl ReadError {
@@ -51,7 +67,7 @@ impl ReadError {
     #[must_use]
     pub const fn is_verdict(&self) -> bool {
         match self {
-            Self::Decode(_) => true,
+            Self::Decode(_) | Self::Foreign(_) => true,
             Self::Zstd(error) => error.is_verdict(),
             Self::Io { .. } => false,
         }
