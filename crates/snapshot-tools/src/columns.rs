@@ -5,7 +5,7 @@
 use std::fmt;
 
 use serde::Serialize;
-use serde::ser::{SerializeMap, Serializer};
+use serde::ser::Serializer;
 use snapshot_format::{BlobId, Epoch, ObjectId, Record, Table, TransactionDigest};
 
 use crate::fields::{FieldValue, fields};
@@ -45,9 +45,7 @@ pub const NAMES: [(&str, ColumnKind); COLUMNS] = [
 /// What a row has in a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cell {
-    /// The row's table has no such column.
-    Absent,
-    /// The row says that there is none.
+    /// There is no value: the row says so, or its table has no such column.
     Null,
     /// A table.
     Table(Table),
@@ -69,7 +67,7 @@ impl Cell {
     /// Whether there is no value.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        matches!(self, Self::Absent | Self::Null)
+        matches!(self, Self::Null)
     }
 }
 
@@ -77,7 +75,7 @@ impl Cell {
 impl fmt::Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Absent | Self::Null => Ok(()),
+            Self::Null => Ok(()),
             Self::Table(table) => table.fmt(f),
             Self::Object(id) => id.fmt(f),
             Self::Blob(id) => id.fmt(f),
@@ -92,7 +90,7 @@ impl fmt::Display for Cell {
 impl Serialize for Cell {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::Absent | Self::Null => serializer.serialize_none(),
+            Self::Null => serializer.serialize_none(),
             Self::Epoch(epoch) => serializer.serialize_u32(epoch.0),
             Self::Number(number) => serializer.serialize_u64(*number),
             Self::Flag(flag) => serializer.serialize_bool(*flag),
@@ -101,7 +99,8 @@ impl Serialize for Cell {
     }
 }
 
-/// A row in columns. As JSON it is an object that leaves out the columns its table does not have.
+/// A row in columns. As JSON it is an object that has all of them, so that a reader that learns the columns from
+/// the first rows misses none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Columns([Cell; COLUMNS]);
 
@@ -109,7 +108,7 @@ impl Columns {
     /// The row `key` with the value `record`.
     #[must_use]
     pub fn new(key: ObjectId, record: &Record) -> Self {
-        let mut columns = Self([Cell::Absent; COLUMNS]);
+        let mut columns = Self([Cell::Null; COLUMNS]);
         columns.set("table", Cell::Table(record.table()));
         columns.set("key", Cell::Object(key));
         for field in fields(record) {
@@ -146,13 +145,8 @@ impl Columns {
 
 impl Serialize for Columns {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        for ((name, _), cell) in NAMES.iter().zip(&self.0) {
-            if *cell != Cell::Absent {
-                map.serialize_entry(name, cell)?;
-            }
-        }
-        map.end()
+        let cells = NAMES.iter().zip(&self.0);
+        serializer.collect_map(cells.map(|((name, _), cell)| (name, cell)))
     }
 }
 
@@ -175,7 +169,7 @@ mod tests {
         let objects = Record::PerObjectBlobInfo(PerObjectBlobInfo::V1(PerObjectBlobInfoV1 {
             blob_id: BlobId::new([1; 32]),
             registered_epoch: Epoch(1),
-            certified_epoch: None,
+            certified_epoch: Some(Epoch(2)),
             end_epoch: Epoch(9),
             deletable: true,
             event,
@@ -198,7 +192,7 @@ mod tests {
                 .iter()
                 .filter(|field| matches!(field.value, FieldValue::Event(_)))
                 .count();
-            let there = columns.cells().iter().filter(|cell| **cell != Cell::Absent);
+            let there = columns.cells().iter().filter(|cell| !cell.is_empty());
             // Table and key on top; an event takes two columns.
             assert_eq!(there.count(), fields(&record).len() + 2 + events);
         }
