@@ -1,8 +1,8 @@
 //! Whether a running process holds a RocksDB database.
 //!
 //! RocksDB holds a POSIX record lock on the file `LOCK` for as long as a database is open for
-//! writing. The lock is only asked about here, never taken, and nothing is created, so a database
-//! on a read-only file system or of another user can be asked about too.
+//! writing. To ask about it, it is not taken, and nothing is created, so a database on a read-only file
+//! system or of another user can be asked about too. [`hold`] takes it, as RocksDB does.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -10,6 +10,8 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use rustix::fs::{FlockOperation, fcntl_lock};
+use rustix::io::Errno;
 use rustix::process::{Flock, FlockType, fcntl_getlk};
 
 /// Who holds a database.
@@ -40,6 +42,82 @@ pub struct LockError {
     pub source: io::Error,
 }
 
+/// The lock of a database, held until this is dropped: meanwhile nobody else opens it for writing.
+#[derive(Debug)]
+pub struct HeldLock {
+    /// None if the database has no lock file, as nobody ever opened it for writing.
+    file: Option<File>,
+}
+
+/// The lock files that this process holds by [`HeldLock`]: device and inode. Whoever opened and closed one
+/// would drop its lock.
+static HELD: Mutex<Vec<(u64, u64)>> = Mutex::new(Vec::new());
+
+fn id(metadata: &fs::Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
+}
+
+/// Takes the lock of the RocksDB database in `db_dir`; `Err` of the inner result says who else has it.
+///
+/// Nothing is created. [`holder`] takes a lock that is held so for free, and does not drop it.
+///
+/// # Errors
+///
+/// [`LockError`] if the directory does not exist, or the lock file cannot be opened for writing.
+pub fn hold(db_dir: &Path) -> Result<Result<HeldLock, LockState>, LockError> {
+    let path = db_dir.join("LOCK");
+    let fail = |source| LockError {
+        path: path.clone(),
+        source,
+    };
+    match holder(db_dir)? {
+        LockState::Free => {}
+        LockState::Absent => return Ok(Ok(HeldLock { file: None })),
+        held @ LockState::Held { .. } => return Ok(Err(held)),
+    }
+    let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+    let inode = id(&fs::metadata(&path).map_err(fail)?);
+    if held.contains(&inode) {
+        let pid = Some(std::process::id());
+        return Ok(Err(LockState::Held { pid }));
+    }
+    let file = OpenOptions::new().write(true).open(&path).map_err(fail)?;
+    match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        // It was taken since it was asked about.
+        Err(Errno::AGAIN | Errno::ACCESS) => return Ok(Err(LockState::Held { pid: None })),
+        Err(errno) => return Err(fail(errno.into())),
+    }
+    held.push(inode);
+    let file = Some(file);
+    Ok(Ok(HeldLock { file }))
+}
+
+impl HeldLock {
+    /// Whether nobody can have opened the database, now in `db_dir`, for writing since: one without a lock
+    /// file has none still.
+    #[must_use]
+    pub fn is_held(&self, db_dir: &Path) -> bool {
+        let path = db_dir.join("LOCK");
+        match &self.file {
+            None => fs::symlink_metadata(path).is_err(),
+            Some(file) => match (file.metadata(), fs::metadata(path)) {
+                (Ok(held), Ok(named)) => id(&held) == id(&named),
+                _ => false,
+            },
+        }
+    }
+}
+
+impl Drop for HeldLock {
+    fn drop(&mut self) {
+        if let Some(Ok(held)) = self.file.as_ref().map(File::metadata) {
+            let mut all = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+            all.retain(|inode| *inode != id(&held));
+        }
+    }
+}
+
 /// Tells who holds the RocksDB database in `db_dir`.
 ///
 /// A process that has the database open itself is told so too, if `/proc` is mounted: the kernel
@@ -58,6 +136,10 @@ pub fn holder(db_dir: &Path) -> Result<LockState, LockError> {
         source,
     };
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+    if fs::metadata(&path).is_ok_and(|lock| held.contains(&id(&lock))) {
+        return Ok(LockState::Free);
+    }
     match open_in_this_process(&path) {
         Ok(true) => {
             return Ok(LockState::Held {
