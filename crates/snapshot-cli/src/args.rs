@@ -197,16 +197,21 @@ pub(crate) enum WalMode {
     PointInTime,
 }
 
+impl From<WalMode> for WalRecovery {
+    fn from(mode: WalMode) -> Self {
+        match mode {
+            WalMode::Absolute => Self::Absolute,
+            WalMode::TolerateTornTail => Self::TolerateTornTail,
+            WalMode::PointInTime => Self::PointInTime,
+        }
+    }
+}
+
 impl OpenArgs {
     /// The same for the library's opener.
     pub(crate) fn open_options(&self) -> OpenOptions {
-        let wal_recovery = match self.wal_recovery {
-            WalMode::Absolute => WalRecovery::Absolute,
-            WalMode::TolerateTornTail => WalRecovery::TolerateTornTail,
-            WalMode::PointInTime => WalRecovery::PointInTime,
-        };
         OpenOptions {
-            wal_recovery,
+            wal_recovery: self.wal_recovery.into(),
             allow_live: self.allow_live,
         }
     }

@@ -9,6 +9,7 @@
 pub mod aggregate;
 pub mod check;
 pub mod chunks;
+mod clone;
 pub mod create;
 pub mod cursor;
 pub mod load;

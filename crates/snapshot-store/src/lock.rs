@@ -57,14 +57,15 @@ fn id(metadata: &fs::Metadata) -> (u64, u64) {
     (metadata.dev(), metadata.ino())
 }
 
-/// Takes the lock of the RocksDB database in `db_dir`; `Err` of the inner result says who else has it.
+/// Takes the lock of the RocksDB database in `db_dir`; the inner error is the process
+/// ID of who else has it, if known.
 ///
 /// Nothing is created. [`holder`] takes a lock that is held so for free, and does not drop it.
 ///
 /// # Errors
 ///
 /// [`LockError`] if the directory does not exist, or the lock file cannot be opened for writing.
-pub fn hold(db_dir: &Path) -> Result<Result<HeldLock, LockState>, LockError> {
+pub fn hold(db_dir: &Path) -> Result<Result<HeldLock, Option<u32>>, LockError> {
     let path = db_dir.join("LOCK");
     let fail = |source| LockError {
         path: path.clone(),
@@ -73,19 +74,18 @@ pub fn hold(db_dir: &Path) -> Result<Result<HeldLock, LockState>, LockError> {
     match holder(db_dir)? {
         LockState::Free => {}
         LockState::Absent => return Ok(Ok(HeldLock { file: None })),
-        held @ LockState::Held { .. } => return Ok(Err(held)),
+        LockState::Held { pid } => return Ok(Err(pid)),
     }
     let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
     let inode = id(&fs::metadata(&path).map_err(fail)?);
     if held.contains(&inode) {
-        let pid = Some(std::process::id());
-        return Ok(Err(LockState::Held { pid }));
+        return Ok(Err(Some(std::process::id())));
     }
     let file = OpenOptions::new().write(true).open(&path).map_err(fail)?;
     match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}
         // It was taken since it was asked about.
-        Err(Errno::AGAIN | Errno::ACCESS) => return Ok(Err(LockState::Held { pid: None })),
+        Err(Errno::AGAIN | Errno::ACCESS) => return Ok(Err(None)),
         Err(errno) => return Err(fail(errno.into())),
     }
     held.push(inode);

@@ -16,11 +16,11 @@ use snapshot_format::{PerTable, Table};
 
 use crate::lock::{self, LockState};
 use crate::merge::MergeFailures;
-use crate::restore::marker;
 use crate::schema::{self, ColumnFamily};
 use crate::threads;
 
 pub use self::error::{OpenError, OpenWarning};
+pub(crate) use self::examine::require_family_files;
 use self::examine::{Damage, known_manifest, require_files, require_own_logs, verify_logs};
 use self::stamp::Stamp;
 
@@ -109,12 +109,6 @@ impl Database {
         mut observe: impl FnMut(OpenStep),
     ) -> Result<Self, OpenError> {
         require_database(path)?;
-        if let Some(unfinished) = marker::find(path) {
-            return Err(OpenError::Unfinished {
-                path: path.to_path_buf(),
-                digest: unfinished.digest,
-            });
-        }
         let stamp = Stamp::take(path).map_err(unreadable(path))?;
         let Examined {
             mut warnings,
@@ -145,21 +139,6 @@ impl Database {
             failures,
             warnings,
         })
-    }
-
-    /// The tables of a database that is open for writing, to be read back.
-    pub(crate) const fn over(db: DB, path: PathBuf, failures: MergeFailures) -> Self {
-        Self {
-            db,
-            path,
-            failures,
-            warnings: Vec::new(),
-        }
-    }
-
-    /// Gives back what [`over`](Self::over) took.
-    pub(crate) fn into_rocksdb(self) -> DB {
-        self.db
     }
 
     /// The database's directory.
@@ -208,8 +187,6 @@ struct Examined {
 }
 
 /// Refuses what is no database, in use, or not whole, and tells what its user should know.
-///
-/// An unfinished restore is none of its business.
 pub(crate) fn examine(path: &Path, options: &OpenOptions) -> Result<Vec<OpenWarning>, OpenError> {
     examine_files(path, options).map(|examined| examined.warnings)
 }
@@ -335,12 +312,6 @@ fn require_column_families(path: &Path, wanted: &[ColumnFamily]) -> Result<(), O
         path: path.to_path_buf(),
         source,
     })?;
-    if present.iter().any(|name| name == marker::GUARD) {
-        return Err(OpenError::Unfinished {
-            path: path.to_path_buf(),
-            digest: None,
-        });
-    }
     let missing: Vec<&'static str> = wanted
         .iter()
         .map(|family| family.name())

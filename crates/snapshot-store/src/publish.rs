@@ -7,6 +7,7 @@
 mod destination;
 mod directory;
 mod error;
+mod exchange;
 mod owner;
 mod rename;
 mod set;
@@ -24,6 +25,7 @@ use rustix::process::{Resource, getrlimit};
 pub use self::destination::{Destination, is_same_file};
 pub use self::directory::sync_dir;
 pub use self::error::{PublishError, PublishWarning};
+pub(crate) use self::exchange::{Owner, exchange, is_mount_point, is_unsupported};
 pub use self::rename::{publish_dir, publish_dir_watched};
 pub use self::set::{FileSet, SetStep};
 use self::staging::Unfinished;

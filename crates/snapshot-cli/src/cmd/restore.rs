@@ -5,12 +5,14 @@ use std::time::Instant;
 
 use clap::Args;
 use serde::Serialize;
-use snapshot_format::{Digest, Epoch, EventId, TransactionDigest};
+use snapshot_format::{Digest, Epoch, EventId, Framing, TransactionDigest};
+use snapshot_store::SnapshotSummary;
 use snapshot_store::restore::{
-    Action, AggregateSummary, FamilySummary, Plan, Preflight, RestoreError, RestoreOptions,
-    RestoreReport, ToldCursor, VerifiedSnapshot,
+    Action, AggregateSummary, CloneWarning, FamilySummary, Finding, Plan, RestoreError,
+    RestoreOptions, RestoreReport, ToldCursor, VerifiedSnapshot,
 };
 
+use crate::args::WalMode;
 use crate::error::CliError;
 use crate::exit::{Exit, with_exit_codes};
 use crate::output::{Output, Shown};
@@ -19,9 +21,9 @@ use crate::report::{DigestLine, SnapshotReport, bytes, seconds};
 
 /// Examples for `--help`.
 pub(crate) const HELP: &str = with_exit_codes!(
-    "The snapshot is verified before anything is written. A new database appears whole or not at all;\n",
-    "tables that are being replaced are marked until they are complete. Interrupted, run the same command\n",
-    "again. docs/recovery.md is the runbook.\n",
+    "The snapshot is verified before anything is written. A new database appears complete or not at all.\n",
+    "Tables are replaced in a clone of the database, which takes its place by one rename: until then the\n",
+    "database is not written to. Interrupted, run the same command again. docs/recovery.md is the runbook.\n",
     "\n",
     "Examples:\n",
     "  blob-snapshot restore snapshot_epoch_25.bin --db /data/db --expect-digest 0123456789abcdef \\\n",
@@ -42,7 +44,7 @@ pub(crate) struct RestoreArgs {
     /// Directory of the database: one that does not exist yet, or with --replace-tables a stopped node's
     #[arg(long, value_name = "DIR")]
     db: PathBuf,
-    /// The digest that is vouched for, 16 hex digits; of chunks, that of the whole snapshot in one file
+    /// The trusted digest, 16 hex digits; of chunks, that of the whole snapshot in one file
     #[arg(long, value_name = "DIGEST")]
     expect_digest: Option<Digest>,
     /// The epoch that the snapshot must be of
@@ -51,6 +53,12 @@ pub(crate) struct RestoreArgs {
     /// Replace the six blob info tables of the database that is there; everything else in it stays
     #[arg(long)]
     replace_tables: bool,
+    /// Keep the database as it was before --replace-tables, as <DIR>.old
+    #[arg(long, requires = "replace_tables")]
+    keep_old: bool,
+    /// What to do with a write-ahead log of the database that is incomplete or corrupt
+    #[arg(long, value_name = "MODE", default_value = "absolute")]
+    wal_recovery: WalMode,
     /// Say what would be done and what stands in the way, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -95,6 +103,8 @@ impl RestoreArgs {
             expect_digest: self.expect_digest,
             expect_epoch: self.expect_epoch,
             replace_tables: self.replace_tables,
+            keep_old: self.keep_old,
+            wal_recovery: self.wal_recovery.into(),
             cursor: ToldCursor {
                 event_id,
                 next_event_index: cursor.next_event_index,
@@ -103,6 +113,7 @@ impl RestoreArgs {
             threads: self
                 .threads
                 .and_then(|threads| usize::from(threads).try_into().ok()),
+            ..RestoreOptions::default()
         }
     }
 }
@@ -118,6 +129,8 @@ struct Report {
     /// Bytes of disk needed, by estimate, and free.
     needed_bytes: u64,
     free_bytes: Option<u64>,
+    /// What vouches for the bytes: the expected `digest`, the snapshot's own `checksum`, or `nothing`.
+    proven_by: &'static str,
     /// What stands in the way; only of a dry run, as otherwise it is an error.
     findings: Vec<String>,
     /// `null` if nothing was done.
@@ -156,22 +169,17 @@ impl Times {
 /// Runs the command.
 pub(crate) fn run(args: &RestoreArgs, out: &mut Output) -> Result<Exit, CliError> {
     let mut times = Times::default();
-    let snapshot = stage(
-        out,
-        "verifying",
-        Unit::Bytes,
-        &mut times.verify,
-        |progress| VerifiedSnapshot::read(&args.snapshot, progress),
-    )?;
+    let snapshot = stage(out, "reading", Unit::Bytes, &mut times.verify, |progress| {
+        VerifiedSnapshot::read(&args.snapshot, progress)
+    })?;
     let start = Instant::now();
     let plan = Plan::new(snapshot, &args.db, &args.options())?;
     times.preflight = start.elapsed().as_secs_f64();
     if args.dry_run {
-        return say_plan(&plan, times, out);
+        return say_plan(args, &plan, times, out);
     }
     let snapshot = *plan.snapshot().summary();
     let preflight = (plan.preflight().needed, plan.preflight().available);
-    announce(plan.preflight(), out);
     let report = if plan.preflight().action == Action::Nothing {
         plan.nothing_to_do()?
     } else {
@@ -195,6 +203,7 @@ pub(crate) fn run(args: &RestoreArgs, out: &mut Output) -> Result<Exit, CliError
     };
     out.line(DigestLine(&snapshot))?;
     warn(&report, out);
+    out.line(proof(args, &snapshot).1)?;
     say(&report, times, out)?;
     let restored = (report.action != Action::Nothing).then(|| Restored {
         tables: report.families.clone(),
@@ -211,11 +220,29 @@ pub(crate) fn run(args: &RestoreArgs, out: &mut Output) -> Result<Exit, CliError
         dry_run: false,
         needed_bytes: preflight.0,
         free_bytes: preflight.1,
+        proven_by: proof(args, &snapshot).0,
         findings: Vec::new(),
         restored,
         seconds: times,
     })?;
     Ok(Exit::Ok)
+}
+
+/// What vouches for the bytes of the snapshot, for programs and for people.
+fn proof(args: &RestoreArgs, snapshot: &SnapshotSummary) -> (&'static str, &'static str) {
+    match (args.expect_digest, snapshot.header.framing()) {
+        (Some(_), _) => ("digest", "the snapshot has the expected digest"),
+        (None, Framing::Sealed) => (
+            "checksum",
+            "the snapshot has its own checksum, so it is undamaged; whose it is was not proven, as no digest \
+             was expected",
+        ),
+        (None, Framing::Counted) => (
+            "nothing",
+            "the snapshot has rows that can be decoded, and no checksum: that it is undamaged was not proven, \
+             as no digest was expected; compare the digest with another node's",
+        ),
+    }
 }
 
 /// Runs one stage, and keeps its time.
@@ -236,23 +263,22 @@ const fn word(action: Action) -> &'static str {
     match action {
         Action::Create => "create",
         Action::Replace => "replace",
-        Action::Finish => "finish",
         _ => "nothing",
     }
 }
 
-/// Says what is found before it starts.
-fn announce(preflight: &Preflight, out: &Output) {
-    if preflight.action == Action::Finish {
-        out.note("an interrupted restore is finished");
-    }
-}
-
 /// The findings of a dry run.
-fn say_plan(plan: &Plan, times: Times, out: &mut Output) -> Result<Exit, CliError> {
+fn say_plan(
+    args: &RestoreArgs,
+    plan: &Plan,
+    times: Times,
+    out: &mut Output,
+) -> Result<Exit, CliError> {
     let preflight = plan.preflight();
     let shown = preflight.target.display().to_string();
     out.line(DigestLine(plan.snapshot().summary()))?;
+    out.line(proof(args, plan.snapshot().summary()).1)?;
+    warn_database(&preflight.warnings, out);
     let free = preflight
         .available
         .map_or_else(|| "unknown".to_owned(), bytes);
@@ -261,23 +287,23 @@ fn say_plan(plan: &Plan, times: Times, out: &mut Output) -> Result<Exit, CliErro
         match preflight.action {
             Action::Create => "make the new database",
             Action::Replace => "replace the blob info tables of",
-            Action::Finish => "finish the interrupted restore of",
             _ => "do nothing, as the tables are there already, in",
         },
         Shown(&shown),
         bytes(preflight.needed),
     ))?;
     for finding in &preflight.findings {
-        out.line(format_args!("in the way: {finding}"))?;
+        out.warn(format_args!("in the way: {finding}"));
     }
     if preflight.findings.is_empty() {
-        out.line("nothing stands in the way")?;
+        out.line("preflight passed")?;
     }
     let findings: Vec<String> = preflight.findings.iter().map(ToString::to_string).collect();
-    let exit = if findings.is_empty() {
-        Exit::Ok
-    } else {
-        Exit::No
+    // That of the run that is not dry.
+    let exit = match preflight.findings.as_slice() {
+        [] => Exit::Ok,
+        findings if findings.iter().any(Finding::is_verdict) => Exit::No,
+        _ => Exit::Unusable,
     };
     out.object(&Report {
         snapshot: plan.snapshot().summary().into(),
@@ -286,6 +312,7 @@ fn say_plan(plan: &Plan, times: Times, out: &mut Output) -> Result<Exit, CliErro
         dry_run: true,
         needed_bytes: preflight.needed,
         free_bytes: preflight.available,
+        proven_by: proof(args, plan.snapshot().summary()).0,
         findings,
         restored: None,
         seconds: times,
@@ -293,11 +320,27 @@ fn say_plan(plan: &Plan, times: Times, out: &mut Output) -> Result<Exit, CliErro
     Ok(exit)
 }
 
+/// Says what should be known of the database.
+fn warn_database(warnings: &[CloneWarning], out: &mut Output) {
+    for warning in warnings {
+        match warning {
+            CloneWarning::Owner { path } => out.warn(format_args!(
+                "{} and perhaps more have another owner or group than they should, as this user may not \
+                 change it: make them those of the user that the node runs as, with chown",
+                Shown(&path.display().to_string())
+            )),
+            CloneWarning::Database(warning) => out.warn(warning),
+            _ => {}
+        }
+    }
+}
+
 /// Says what makes the restored tables less useful than they could be.
 fn warn(report: &RestoreReport, out: &mut Output) {
+    warn_database(&report.warnings, out);
     if report.next_event_index.is_none() {
         out.warn(
-            "a node cannot go on from these tables: the snapshot does not say which event is next, so \
+            "a node cannot resume from these tables: the snapshot does not say which event is next, so \
              event_cursor and latest_handled_event_index are empty; restore again with \
              --event-tx-digest, --event-seq and --next-event-index, or from a node's own snapshot",
         );
@@ -348,7 +391,7 @@ fn say(report: &RestoreReport, times: Times, out: &mut Output) -> Result<(), Cli
     }
     let time = |seconds_: f64| seconds(std::time::Duration::from_secs_f64(seconds_));
     out.line(format_args!(
-        "restored {} in {}: verified in {}, built in {}, aggregated in {}, installed and read back with \
+        "restored {} in {}: read in {}, built in {}, aggregated in {}, installed and read back with \
          the same digest in {}",
         Shown(&shown),
         time(times.total()),

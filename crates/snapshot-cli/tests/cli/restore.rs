@@ -4,7 +4,6 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use rocksdb::{DB, Options};
 use serde_json::Value;
 
 use crate::common::{
@@ -40,7 +39,7 @@ fn a_restored_database_gives_the_snapshot_again() {
         assert!(outcome.text().contains("replays the events since"));
         let unknown = outcome
             .stderr
-            .contains("a node cannot go on from these tables");
+            .contains("a node cannot resume from these tables");
         assert_eq!(unknown, name == "sealed.bin", "{}", outcome.stderr);
         assert_eq!(snapshot_of(&db), fixture_bytes("sealed.bin"));
         check(&db).exits(0);
@@ -118,7 +117,7 @@ fn a_dry_run_says_what_stands_in_the_way_and_does_nothing() {
     let db = dir.path().join("db");
     let outcome = run(restore(&fixture("counted.bin"), &db).arg("--dry-run")).exits(0);
     assert!(outcome.text().contains("would make the new database"));
-    assert!(outcome.text().contains("nothing stands in the way"));
+    assert!(outcome.text().contains("preflight passed"));
     let mut command = restore(&fixture("counted.bin"), &db);
     command.args([
         "--dry-run",
@@ -127,10 +126,14 @@ fn a_dry_run_says_what_stands_in_the_way_and_does_nothing() {
         "--first-available-event",
         "40000",
     ]);
-    let text = run(&mut command).exits(1).text();
-    assert_eq!(text.matches("in the way: ").count(), 2, "{text}");
+    let said = run(&mut command).exits(1).stderr;
+    assert_eq!(said.matches("in the way: ").count(), 2, "{said}");
     let json = run(command.arg("--json")).exits(1).json();
     assert_eq!(json["findings"].as_array().map(Vec::len), Some(2));
+    // It ends as the run that is not dry would.
+    let missing = dir.path().join("none/db");
+    run(restore(&fixture("counted.bin"), &missing).arg("--dry-run"))
+        .refused(3, &["in the way", "there is no directory"]);
     assert_eq!(names(dir.path()), [""; 0]);
 }
 
@@ -140,10 +143,63 @@ fn a_database_is_never_overwritten_unasked() {
     let db = checkpoint(dir.path());
     let before = snapshot_of(&db);
     let file = fixture("counted.bin");
-    run(&mut restore(&file, &db)).refused(3, &["already holds a database", "--replace-tables"]);
+    run(&mut restore(&file, &db)).refused(3, &["already holds a database"]);
+    run(&mut restore(&file, &db.join("below"))).refused(3, &["is inside the database"]);
     run(restore(&file, &dir.path().join("none")).arg("--replace-tables"))
         .refused(3, &["holds no database"]);
     assert_eq!(snapshot_of(&db), before);
+}
+
+#[test]
+fn what_was_proven_is_said_and_no_more() {
+    let dir = temp_dir();
+    let (sealed, counted) = (sealed_digest(), counted_digest());
+    for (name, digest, proven_by, word) in [
+        ("sealed.bin", None, "checksum", "its own checksum"),
+        ("sealed.bin", Some(&sealed), "digest", "the expected digest"),
+        ("counted.bin", None, "nothing", "no checksum"),
+        (
+            "counted.bin",
+            Some(&counted),
+            "digest",
+            "the expected digest",
+        ),
+    ] {
+        let mut command = restore(&fixture(name), &dir.path().join("db"));
+        command.arg("--dry-run");
+        if let Some(digest) = digest {
+            command.args(["--expect-digest", digest]);
+        }
+        let outcome = run(&mut command).exits(0);
+        let said = outcome.text() + &outcome.stderr;
+        assert!(said.contains(word), "{said}");
+        assert!(!said.contains("verified"), "{said}");
+        let json = run(command.arg("--json")).exits(0).json();
+        assert_eq!(json["proven_by"], proven_by);
+    }
+    let outcome = run(&mut restore(
+        &fixture("counted.bin"),
+        &dir.path().join("db"),
+    ))
+    .exits(0);
+    let said = outcome.text() + &outcome.stderr;
+    assert!(
+        said.contains("was not proven") && !said.contains("verified"),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_old_database_can_be_kept() {
+    let dir = temp_dir();
+    let db = database_with_wal(dir.path());
+    let mut command = restore(&fixture("counted.bin"), &db);
+    run(command.arg("--keep-old")).refused(2, &["--replace-tables"]);
+    let before = snapshot_of(&db);
+    run(command.arg("--replace-tables")).exits(0);
+    let mut kept = db.clone().into_os_string();
+    kept.push(".old");
+    assert_eq!(snapshot_of(Path::new(&kept)), before);
 }
 
 #[test]
@@ -162,8 +218,8 @@ fn tables_of_a_stopped_node_are_replaced() {
     check(&db).exits(0);
 }
 
-/// Killed at moments that only the machine knows: whatever is there, is whole or refused by all
-/// commands, and the same command ends with the same database.
+/// Killed at moments that only the machine knows: the database is the old one or the new one, and the same
+/// command ends with the same database.
 #[test]
 fn killed_minus_nine_and_run_again_it_ends_the_same() {
     let dir = temp_dir();
@@ -202,32 +258,22 @@ fn killed_minus_nine_and_run_again_it_ends_the_same() {
         let mut seen = 0;
         while seen < looks && child.try_wait().expect("a child").is_none() {
             let tmp = home.join("db.restore.tmp");
-            let inner = db.join("restore.tmp");
-            seen += usize::from(tmp.exists() || inner.exists());
+            seen += usize::from(tmp.exists());
             std::thread::yield_now();
         }
         child.kill().expect("a child can be killed");
         let ended = child.wait().expect("a child");
         interrupted += u32::from(!ended.success());
 
-        if db.join("RESTORE-UNFINISHED").exists() {
-            let words = ["unfinished restore", "again"];
-            run(blob_snapshot().args(["check", "--db"]).arg(&db)).refused(3, &words);
-            run(blob_snapshot().args(["digest", "--epoch", "1"]).arg(&db)).refused(3, &words);
-            run(blob_snapshot().args(["inspect", "--epoch", "1"]).arg(&db)).refused(3, &words);
-            let mut create = blob_snapshot();
-            create.args(["create", "--epoch", "1", "--output", "-", "--db"]);
-            run(create.arg(&db)).refused(3, &words);
+        if replace {
+            // The old database or the new one.
+            let found = snapshot_of(&db);
+            assert!(found == bytes || found == fixture_bytes("sealed.bin"));
         }
         run(&mut command()).exits(0);
         assert_eq!(snapshot_of(&db), bytes);
         check(&db).exits(0);
         assert_eq!(names(&home), ["db"]);
-        let names = DB::list_cf(&Options::default(), &db).expect("a database");
-        assert!(
-            !names.iter().any(|name| name.contains("restore")),
-            "{names:?}"
-        );
     }
     println!("killed while it worked: {interrupted} of 16");
     assert!(interrupted > 0, "the kill never came in time");

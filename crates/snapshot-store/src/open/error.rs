@@ -5,8 +5,6 @@
 use std::io;
 use std::path::PathBuf;
 
-use snapshot_format::Digest;
-
 use crate::lock::LockError;
 use crate::options_file::OptionsFileError;
 use crate::threads::TooFewThreads;
@@ -121,18 +119,6 @@ pub enum OpenError {
         path: PathBuf,
         /// The process ID of the holder, if known.
         pid: Option<u32>,
-    },
-    /// A restore into the database was interrupted.
-    #[error(
-        "{} holds an unfinished restore{}: its tables are not complete, so nothing reads them; run \
-         the same `blob-snapshot restore` again, which finishes it",
-        path.display(), digest.map_or_else(String::new, |digest| format!(" of snapshot {digest}"))
-    )]
-    Unfinished {
-        /// The directory.
-        path: PathBuf,
-        /// The digest of the snapshot that was being restored, if known.
-        digest: Option<Digest>,
     },
     /// The lock could not be examined.
     #[error(transparent)]

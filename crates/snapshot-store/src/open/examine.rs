@@ -10,7 +10,7 @@ use rocksdb::DBRecoveryMode;
 use super::{OpenError, OpenWarning, WalRecovery, unreadable};
 use crate::options_file::{OptionsFile, OptionsFileError};
 use crate::schema::ColumnFamily;
-use crate::wal::{self, Manifest, TableFiles, WalError};
+use crate::wal::{self, Family, Manifest, TableFiles, WalError};
 
 /// What is wrong with the write-ahead log and tolerated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,31 +91,34 @@ pub(super) fn require_files(
         .chain(["default"])
         .filter_map(|name| manifest.family(name))
     {
-        let other = family.tables.values().map(|file| file.path_id);
-        if let Some(path_id) = other.max().filter(|path_id| *path_id > 0) {
-            return Err(OpenError::OtherPath {
-                path: path.to_path_buf(),
-                family: family.name.clone(),
-                path_id,
-            });
-        }
-        let tables = family.tables.keys();
-        let mut files = tables
-            .map(|number| format!("{number:06}.sst"))
-            .chain(
-                family
-                    .blob_files()
-                    .map(|number| format!("{number:06}.blob")),
-            )
-            .map(|name| path.join(name));
-        if let Some(file) = files.find(|file| !file.exists()) {
-            return Err(OpenError::MissingFile {
-                file,
-                family: family.name.clone(),
-            });
-        }
+        require_family_files(path, family)?;
     }
     Ok(())
+}
+
+/// As [`require_files`], for one column family of the database's manifest.
+pub(crate) fn require_family_files(path: &Path, family: &Family) -> Result<(), OpenError> {
+    let other = family.tables.values().map(|file| file.path_id);
+    if let Some(path_id) = other.max().filter(|path_id| *path_id > 0) {
+        return Err(OpenError::OtherPath {
+            path: path.to_path_buf(),
+            family: family.name.clone(),
+            path_id,
+        });
+    }
+    let tables = family.tables.keys();
+    let blobs = family.blob_files();
+    let mut files = tables
+        .map(|number| format!("{number:06}.sst"))
+        .chain(blobs.map(|number| format!("{number:06}.blob")))
+        .map(|name| path.join(name));
+    match files.find(|file| !file.exists()) {
+        Some(file) => Err(OpenError::MissingFile {
+            file,
+            family: family.name.clone(),
+        }),
+        None => Ok(()),
+    }
 }
 
 /// The manifest, unless a newer RocksDB wrote it.

@@ -20,9 +20,12 @@ pub(super) fn forgive(
     options: &RestoreOptions,
     preflight: &mut Preflight,
 ) {
-    let only_exists = matches!(preflight.findings.as_slice(), [Finding::Exists { .. }]);
+    let there = match preflight.findings.as_slice() {
+        [Finding::Exists { .. }] => true,
+        findings => findings.is_empty() && preflight.action == Action::Replace,
+    };
     // What cannot be read is not what was restored.
-    if only_exists && holds_all(snapshot, options, preflight).unwrap_or(false) {
+    if there && holds_all(snapshot, options, preflight).unwrap_or(false) {
         preflight.findings.clear();
         preflight.action = Action::Nothing;
     }
@@ -35,13 +38,10 @@ fn holds_all(
 ) -> Result<bool, RestoreError> {
     let summary = snapshot.summary();
     let database = Database::open_column_families(
-        &preflight.target,
+        &preflight.current,
         &ColumnFamily::ALL,
         &OpenOptions::default(),
     )?;
-    if digest(&database, summary, &Progress::new())? != summary.digest {
-        return Ok(false);
-    }
     let resume = Resume::of(&summary.header, &options.cursor).unwrap_or(Resume::Unknown);
     let expected = cursor_rows(&resume);
     for family in [
@@ -53,6 +53,9 @@ fn holds_all(
         if !check::has_only(&database, family, wanted) {
             return Ok(false);
         }
+    }
+    if digest(&database, summary, &Progress::new())? != summary.digest {
+        return Ok(false);
     }
     let options = CheckOptions {
         epoch: None,

@@ -1,7 +1,7 @@
 //! The rows of a verified snapshot to SST files, on several threads, and the tables that follow from
 //! them. The target is untouched.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use snapshot_format::{Entry, Epoch, PerObjectBlobInfo, PerObjectPooledBlobInfo, Table};
 
@@ -9,16 +9,16 @@ use super::aggregate::sort::{Parts, Sorter, Sum};
 use super::aggregate::{self, AggregateSummary, BlobObject, SORT_BUDGET, Sorted};
 use super::cursor::Resume;
 use super::error::RestoreError;
-use super::preflight::{Action, Preflight};
+use super::preflight::Preflight;
 use super::report::RowFacts;
 use super::source::{PartReader, objects};
 use super::sst::{FamilyOptions, SstFile, SstWriter};
-use super::staging::{self, Staging};
+use super::staging::Staging;
 use super::workers::{self, Queue};
 use super::{Plan, VerifiedSnapshot};
+use crate::clone::CloneOptions;
 use crate::cursor::EventCursor;
 use crate::progress::Progress;
-use crate::publish;
 use crate::schema::{ColumnFamily, EVENT_CURSOR_KEY, LATEST_HANDLED_EVENT_INDEX_KEY};
 use crate::summary::SnapshotSummary;
 
@@ -42,6 +42,8 @@ pub struct Built {
     pub(super) preflight: Preflight,
     /// Whether the installed tables are read back.
     pub(super) read_back: bool,
+    pub(super) keep_old: bool,
+    pub(super) clone: CloneOptions,
 }
 
 /// Whether the objects are needed for the aggregate table.
@@ -76,7 +78,7 @@ impl Tables {
             options,
             preflight,
         } = plan;
-        let staging = Staging::make(&staging_path(&preflight))?;
+        let staging = Staging::make(&preflight.target, options.keep_old)?;
         let summary = *snapshot.summary();
         let threads = options.threads();
         let rows = build_rows(&snapshot, staging.path(), threads, wanted, progress)?;
@@ -90,6 +92,11 @@ impl Tables {
                 resume,
                 preflight,
                 read_back: wanted == Objects::Sort,
+                keep_old: options.keep_old,
+                clone: CloneOptions {
+                    wal_recovery: options.wal_recovery,
+                    others: options.other_families,
+                },
             },
             sorted: rows.sorted,
             threads,
@@ -292,21 +299,4 @@ pub(super) fn cursor_rows(resume: &Resume) -> Vec<CursorRow> {
         ));
     }
     rows
-}
-
-/// Where to build: a new database beside its name, as it is renamed; tables for an existing one in its
-/// directory, which may be a file system of its own.
-pub(super) fn staging_path(preflight: &Preflight) -> PathBuf {
-    match preflight.action {
-        Action::Replace | Action::Finish => preflight.target.join(staging::IN_DATABASE),
-        Action::Create | Action::Nothing => {
-            let mut name = preflight
-                .target
-                .file_name()
-                .unwrap_or_default()
-                .to_os_string();
-            name.push(staging::BESIDE_SUFFIX);
-            publish::parent(&preflight.target).join(name)
-        }
-    }
 }

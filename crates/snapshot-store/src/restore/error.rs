@@ -9,6 +9,7 @@ use snapshot_format::{BlobId, ChunkError, Digest, EncodeError, NotWhole};
 
 use super::aggregate::TooManyObjects;
 use super::preflight::Finding;
+use crate::clone::CloneError;
 use crate::create::CreateError;
 use crate::lock::LockError;
 use crate::open::OpenError;
@@ -139,6 +140,26 @@ pub enum RestoreError {
         expected: Digest,
         /// The digest derived from the installed tables.
         got: Digest,
+    },
+    /// The database whose tables are replaced cannot be cloned, or its clone not take its place.
+    #[error(transparent)]
+    Clone(#[from] CloneError),
+    /// The database was opened for writing while its clone was made. The target is untouched.
+    #[error("a node started on {} while it was restored; stop it, and restore again", path.display())]
+    Started {
+        /// The database.
+        path: PathBuf,
+    },
+    /// The tables are restored, but perhaps not durable, so nothing else was removed.
+    #[error(
+        "{} has the restored tables, but they may be lost in a power failure; restore again, which makes \
+         sure of them: {source}", path.display()
+    )]
+    NotDurable {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        source: Box<Self>,
     },
     /// The finished database could not get its name.
     #[error(transparent)]

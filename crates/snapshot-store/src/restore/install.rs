@@ -1,25 +1,26 @@
-//! Finished SST files to a database: a new one that appears under its name whole, or the tables of one
-//! that exists, guarded by a marker as long as they are not complete (ADR 0005).
+//! Finished SST files to a database: a new one that appears under its name whole, or a clone of one that
+//! exists, which then takes its place (ADR 0007).
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rocksdb::{ColumnFamilyDescriptor, DB, DBRecoveryMode, IngestExternalFileOptions, Options};
+use rocksdb::{ColumnFamilyDescriptor, DB, IngestExternalFileOptions, Options};
 use snapshot_format::Digest;
 
 use super::build::Built;
 use super::error::{RestoreError, io_error, rocksdb_error};
-use super::marker;
 use super::preflight::Action;
 use super::report::{self, RestoreReport};
 use super::sst::SstFile;
 use super::staging::Staging;
+use crate::clone::{self, CloneOptions, CloneWarning};
 use crate::create::{CreateOptions, create};
+use crate::lock::HeldLock;
 use crate::merge::MergeFailures;
-use crate::open::Database;
+use crate::open::{Database, OpenOptions, WalRecovery};
 use crate::progress::Progress;
-use crate::publish::{PublishStep, publish_dir_watched};
+use crate::publish::{self, Owner, PublishStep, publish_dir_watched};
 use crate::schema::{self, ColumnFamily};
 use crate::summary::SnapshotSummary;
 
@@ -28,33 +29,26 @@ use crate::summary::SnapshotSummary;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RestoreStep {
-    /// The database is opened for writing, or a new one made.
+    /// The database whose tables are replaced is cloned. Not for a new database.
+    Clone,
+    /// The clone is opened for writing, or a new database made.
     Open,
-    /// The marker of an unfinished restore is put into its directory.
-    Mark,
-    /// The column family that keeps others from opening it is created. Not for a new database.
-    Guard,
     /// A column family is dropped with its rows, and created anew. Not for a new database.
     Clear(ColumnFamily),
     /// It takes over its files.
     Ingest(ColumnFamily),
-    /// The digest is derived from the installed tables.
+    /// The database is read back from the disk, and the digest derived from its tables.
     ReadBack,
-    /// The guarding column family is dropped. Not for a new database.
-    Unguard,
-    /// The marker is removed.
-    Unmark,
+    /// What is not durable yet is synced.
+    Sync,
     /// A new database gets its name.
     Publish(PublishStep),
-    /// What was built in is removed.
+    /// The finished clone and the database exchange their names. An error that says that the file system has
+    /// no such rename leads to two renames. Not for a new database.
+    Exchange,
+    /// The names are made durable, and what was built in is removed.
     CleanUp,
 }
-
-/// Files that are open at once in a database whose other column families may have many thousands.
-const MAX_OPEN_FILES: i32 = 256;
-
-/// The new database's directory in the temporary one.
-const NEW_DATABASE: &str = "db";
 
 type Before<'a> = &'a mut dyn FnMut(RestoreStep) -> io::Result<()>;
 
@@ -64,8 +58,8 @@ impl Built {
     /// # Errors
     ///
     /// If something cannot be written, or the installed tables are not those of the snapshot. A new
-    /// database then does not appear. An existing one is left half-done and marked so; restoring again
-    /// finishes it.
+    /// database then does not appear, and an existing one is as it was. After
+    /// [`RestoreError::NotDurable`] the tables are there.
     pub fn install(self, progress: &Progress) -> Result<RestoreReport, RestoreError> {
         self.install_watched(progress, |_| Ok(()))
     }
@@ -90,22 +84,30 @@ impl Built {
             resume,
             preflight,
             read_back,
+            keep_old,
+            clone,
         } = self;
-        let install = Install {
+        let mut install = Install {
             files: &files,
             summary: &summary,
             read_back,
             progress,
+            clone,
+            warnings: preflight.warnings,
         };
         let (target, action) = (preflight.target, preflight.action);
-        match action {
-            Action::Replace | Action::Finish => {
-                install.replace(&staging, &target, &mut before)?;
-            }
-            Action::Create | Action::Nothing => install.make(&staging, &target, &mut before)?,
+        let before: Before<'_> = &mut before;
+        if action == Action::Replace {
+            install.replace(&staging, &target, preflight.lock.as_ref(), before)?;
+        } else {
+            install.make(&staging, &target, before)?;
         }
-        step(&mut before, RestoreStep::CleanUp, staging.path())?;
-        staging.remove()?;
+        step(before, RestoreStep::CleanUp, staging.path())
+            .and_then(|()| staging.finish(keep_old))
+            .map_err(|source| RestoreError::NotDurable {
+                path: target.clone(),
+                source: Box::new(source),
+            })?;
         let (event_id, next_event_index) = resume.parts();
         Ok(RestoreReport {
             target,
@@ -117,6 +119,7 @@ impl Built {
             event_id,
             ended_objects: facts.ended,
             deleted_objects: facts.deleted,
+            warnings: install.warnings,
         })
     }
 }
@@ -127,19 +130,20 @@ struct Install<'a> {
     summary: &'a SnapshotSummary,
     read_back: bool,
     progress: &'a Progress,
+    clone: CloneOptions,
+    warnings: Vec<CloneWarning>,
 }
 
 impl Install<'_> {
     /// Makes a new database in the temporary directory, and gives it its name.
     fn make(
-        &self,
+        &mut self,
         staging: &Staging,
         target: &Path,
         before: Before<'_>,
     ) -> Result<(), RestoreError> {
-        let dir = staging.path().join(NEW_DATABASE);
+        let dir = staging.swap().successor();
         fs::create_dir(&dir).map_err(io_error("create", &dir))?;
-        self.mark(&dir, before)?;
         step(before, RestoreStep::Open, &dir)?;
         let failures = MergeFailures::new();
         let mut options = Options::default();
@@ -149,10 +153,13 @@ impl Install<'_> {
         let db = DB::open_cf_descriptors(&options, &dir, new_families(&failures))
             .map_err(rocksdb_error("create", &dir))?;
         self.ingest(&db, &dir, before)?;
-        drop(self.read_back(db, &dir, failures, before)?);
-        sync_files(&dir)?;
-        step(before, RestoreStep::Unmark, &dir)?;
-        marker::remove(&dir).map_err(io_error("remove the marker of", &dir))?;
+        drop(db);
+        self.read_back(&dir, WalRecovery::Absolute, before)?;
+        let parent = publish::parent(target);
+        let owner = fs::metadata(parent).map_err(io_error("read", parent))?;
+        step(before, RestoreStep::Sync, &dir)?;
+        self.warnings
+            .extend(clone::seal(&dir, None, Owner::of_parent(&owner))?);
         match fs::remove_dir(target) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             // An empty directory of that name was to be used.
@@ -164,46 +171,52 @@ impl Install<'_> {
         Ok(())
     }
 
-    /// Replaces the six tables of the database in `target`.
+    /// Replaces the six tables in a clone of the database in `target`, and gives it the name.
     fn replace(
-        &self,
+        &mut self,
         staging: &Staging,
         target: &Path,
+        lock: Option<&HeldLock>,
         before: Before<'_>,
     ) -> Result<(), RestoreError> {
-        debug_assert!(staging.path().starts_with(target));
-        step(before, RestoreStep::Open, target)?;
+        let dir = staging.swap().successor();
+        step(before, RestoreStep::Clone, &dir)?;
+        clone::make(target, &dir)?;
+        step(before, RestoreStep::Open, &dir)?;
         let failures = MergeFailures::new();
-        // From here on RocksDB's own lock keeps others away.
-        let mut db = open_existing(target, &failures)?;
-        self.mark(target, before)?;
-        step(before, RestoreStep::Guard, target)?;
-        if db.cf_handle(marker::GUARD).is_none() {
-            db.create_cf(marker::GUARD, &marker::guard_options())
-                .map_err(rocksdb_error("guard", target))?;
-        }
+        let mut db = clone::open(&dir, staging.path(), &self.clone, &failures)?;
         for family in ColumnFamily::ALL {
-            step(before, RestoreStep::Clear(family), target)?;
+            step(before, RestoreStep::Clear(family), &dir)?;
             if db.cf_handle(family.name()).is_some() {
                 db.drop_cf(family.name())
-                    .map_err(rocksdb_error("drop a table of", target))?;
+                    .map_err(rocksdb_error("drop a table of", &dir))?;
             }
             db.create_cf(family.name(), &schema::reader_options(family, &failures))
-                .map_err(rocksdb_error("create a table of", target))?;
+                .map_err(rocksdb_error("create a table of", &dir))?;
         }
-        self.ingest(&db, target, before)?;
-        let mut db = self.read_back(db, target, failures, before)?;
-        step(before, RestoreStep::Unguard, target)?;
-        db.drop_cf(marker::GUARD)
-            .map_err(rocksdb_error("unguard", target))?;
+        self.ingest(&db, &dir, before)?;
+        // RocksDB works with paths: it must be gone before they change.
         drop(db);
-        step(before, RestoreStep::Unmark, target)?;
-        marker::remove(target).map_err(io_error("remove the marker of", target))
-    }
-
-    fn mark(&self, db: &Path, before: Before<'_>) -> Result<(), RestoreError> {
-        step(before, RestoreStep::Mark, db)?;
-        marker::set(db, self.summary.digest).map_err(io_error("mark", db))
+        clone::restore_options(target, &dir)?;
+        let wal_recovery = match self.clone.wal_recovery {
+            WalRecovery::Absolute => WalRecovery::Absolute,
+            // The torn log stays, and is no longer the last one.
+            _ => WalRecovery::PointInTime,
+        };
+        self.read_back(&dir, wal_recovery, before)?;
+        clone::require_same_others(target, &dir)?;
+        let read = |path: &Path| fs::metadata(path).map_err(io_error("read", path));
+        let owner = Owner::of_replaced(&read(target)?, &read(&target.join("CURRENT"))?);
+        step(before, RestoreStep::Sync, &dir)?;
+        self.warnings
+            .extend(clone::seal(&dir, Some(target), owner)?);
+        if !lock.is_some_and(|lock| lock.is_held(target)) {
+            return Err(RestoreError::Started {
+                path: target.to_path_buf(),
+            });
+        }
+        staging.swap().exchange(before(RestoreStep::Exchange))?;
+        Ok(())
     }
 
     /// Has the database take over the files by their names. Each table is then complete and durable.
@@ -223,25 +236,28 @@ impl Install<'_> {
         Ok(())
     }
 
-    /// Derives the digest again from what is installed.
+    /// Opens the database in `dir` anew, from the disk, and derives the digest again from what is there.
     fn read_back(
         &self,
-        db: DB,
         dir: &Path,
-        failures: MergeFailures,
+        wal_recovery: WalRecovery,
         before: Before<'_>,
-    ) -> Result<DB, RestoreError> {
+    ) -> Result<(), RestoreError> {
         if !self.read_back {
-            return Ok(db);
+            return Ok(());
         }
         step(before, RestoreStep::ReadBack, dir)?;
-        let database = Database::over(db, dir.to_path_buf(), failures);
+        let options = OpenOptions {
+            wal_recovery,
+            ..OpenOptions::default()
+        };
+        let database = Database::open_column_families(dir, &ColumnFamily::ALL, &options)?;
         let got = digest(&database, self.summary, self.progress)?;
         let expected = self.summary.digest;
         if got != expected || !report::same_counts(self.files, self.summary) {
             return Err(RestoreError::InstalledDiffers { expected, got });
         }
-        Ok(database.into_rocksdb())
+        Ok(())
     }
 }
 
@@ -268,37 +284,4 @@ fn new_families(failures: &MergeFailures) -> Vec<ColumnFamilyDescriptor> {
         ColumnFamilyDescriptor::new(family.name(), schema::reader_options(family, failures))
     };
     ColumnFamily::ALL.into_iter().map(new).collect()
-}
-
-/// Opens a database for writing, all of its column families: RocksDB insists. Those that are not
-/// replaced are left as they are, compaction included.
-fn open_existing(path: &Path, failures: &MergeFailures) -> Result<DB, RestoreError> {
-    let mut options = Options::default();
-    options.set_paranoid_checks(true);
-    options.set_wal_recovery_mode(DBRecoveryMode::AbsoluteConsistency);
-    options.set_max_open_files(MAX_OPEN_FILES);
-    let names = DB::list_cf(&options, path).map_err(rocksdb_error("read", path))?;
-    let descriptors = names.into_iter().map(|name| {
-        if name == marker::GUARD {
-            return marker::guard_descriptor();
-        }
-        let mut options = match ColumnFamily::from_name(&name) {
-            Some(family) => schema::reader_options(family, failures),
-            None => Options::default(),
-        };
-        options.set_disable_auto_compactions(true);
-        ColumnFamilyDescriptor::new(name, options)
-    });
-    DB::open_cf_descriptors(&options, path, descriptors).map_err(rocksdb_error("open", path))
-}
-
-/// Syncs the small files of a new database. RocksDB synced those that matter; this leaves no doubt.
-fn sync_files(dir: &Path) -> Result<(), RestoreError> {
-    for entry in fs::read_dir(dir).map_err(io_error("read", dir))? {
-        let path = entry.map_err(io_error("read", dir))?.path();
-        File::open(&path)
-            .and_then(|file| file.sync_all())
-            .map_err(io_error("sync", &path))?;
-    }
-    Ok(())
 }

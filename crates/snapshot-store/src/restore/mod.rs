@@ -13,7 +13,6 @@ mod build;
 mod cursor;
 mod error;
 mod install;
-pub(crate) mod marker;
 mod preflight;
 mod report;
 mod source;
@@ -26,7 +25,11 @@ use std::path::{Path, PathBuf};
 
 use snapshot_format::{Digest, Epoch};
 
+use crate::open::WalRecovery;
 use crate::progress::Progress;
+use crate::publish;
+
+pub use crate::clone::{CloneError, CloneWarning, Obstacle, OtherFamilies};
 
 pub use self::aggregate::{
     AggregateSummary, BlobObject, Doubts, PermanentObject, Tally, TooManyObjects,
@@ -49,6 +52,12 @@ pub struct RestoreOptions {
     /// Replace the blob info tables of the stopped node's database that is the target. Its other column
     /// families stay as they are.
     pub replace_tables: bool,
+    /// Keep the database whose tables were replaced, as `<name>.old`.
+    pub keep_old: bool,
+    /// What to do with a damaged write-ahead log of that database.
+    pub wal_recovery: WalRecovery,
+    /// The node's own options of its other column families.
+    pub other_families: OtherFamilies,
     /// The event cursor, for a snapshot that does not know it.
     pub cursor: ToldCursor,
     /// The index of the first event that the node can still get.
@@ -83,9 +92,8 @@ fn default_threads() -> usize {
 /// # Errors
 ///
 /// If the snapshot is not sound or not the one expected, something stands in the way, or something
-/// cannot be written. Unless tables were being replaced, the target is then as it was. An interrupted
-/// replacement is finished by calling this again; until then
-/// [`Database::open`](crate::Database::open) refuses the database.
+/// cannot be written. The target is then as it was, except after [`RestoreError::NotDurable`]. Called again,
+/// this ends what was interrupted.
 pub fn restore(
     files: &[PathBuf],
     target: &Path,
@@ -148,12 +156,20 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// [`RestoreError::Refused`] if something stands in the way.
+    /// [`RestoreError::Refused`] if something stands in the way, or another if it cannot be made sure that
+    /// the tables are durable.
     pub fn nothing_to_do(self) -> Result<RestoreReport, RestoreError> {
         let plan = self.clear()?;
         let resume = plan.resume();
-        // What is in the way there is not in the way of doing nothing.
-        let _ = staging::remove_leftover(&build::staging_path(&plan.preflight));
+        let target = &plan.preflight.target;
+        match staging::end_leftover(target, plan.options.keep_old) {
+            // What is in the way there is not in the way of doing nothing.
+            Ok(()) | Err(RestoreError::Occupied { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        // The run that made them may have failed to.
+        let parent = publish::parent(target);
+        publish::sync_dir(parent).map_err(error::io_error("sync", parent))?;
         Ok(RestoreReport::untouched(
             plan.snapshot.summary(),
             &resume,

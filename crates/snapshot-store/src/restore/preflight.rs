@@ -1,10 +1,8 @@
-//! What stands in the way of a restore, all of it found before anything is written.
-//!
-//! Nothing here writes.
+//! What stands in the way of a restore, all of it found before anything is written. (A link is tried beside
+//! the target, and removed: whether it can be made does not show otherwise.)
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
@@ -12,9 +10,11 @@ use snapshot_format::{Digest, Epoch};
 
 use super::RestoreOptions;
 use super::cursor::{CursorError, Resume};
-use super::error::RestoreError;
-use super::marker;
+use super::error::{RestoreError, io_error};
 use super::source::{VerifiedSnapshot, objects};
+use super::staging::{self, Staging};
+use crate::clone::{CloneWarning, Obstacle, obstacles, swap};
+use crate::lock::{self, HeldLock};
 use crate::open::{self, OpenError, OpenOptions};
 use crate::publish;
 use crate::space;
@@ -61,17 +61,6 @@ pub enum Finding {
         /// The target.
         path: PathBuf,
     },
-    /// An unfinished restore is there.
-    #[error(
-        "{} holds an unfinished restore{}: replace its tables, as the first run did", path.display(),
-        digest.map_or_else(String::new, |digest| format!(" of snapshot {digest}"))
-    )]
-    Unfinished {
-        /// The target.
-        path: PathBuf,
-        /// The snapshot that was being restored, if known.
-        digest: Option<Digest>,
-    },
     /// Something else is there.
     #[error("{} is {what}: name a directory that does not exist", path.display())]
     InTheWay {
@@ -100,6 +89,17 @@ pub enum Finding {
         /// The directory.
         path: PathBuf,
     },
+    /// The target is in the directory of a database, where RocksDB removes what it does not know.
+    #[error("{} is inside the database {}: choose a path outside of it", path.display(), database.display())]
+    InsideDatabase {
+        /// The target.
+        path: PathBuf,
+        /// The database.
+        database: PathBuf,
+    },
+    /// The database cannot be cloned, or its clone not take its place.
+    #[error(transparent)]
+    Clone(#[from] Obstacle),
     /// The database is in use, or damaged.
     #[error(transparent)]
     Database(#[from] Box<OpenError>),
@@ -134,8 +134,6 @@ pub enum Action {
     Create,
     /// Replace the tables of the database that is there.
     Replace,
-    /// Finish what an interrupted run began: replace the tables of a half-done database.
-    Finish,
     /// Nothing: the target holds exactly these tables already.
     Nothing,
 }
@@ -153,6 +151,12 @@ pub struct Preflight {
     pub available: Option<u64>,
     /// All that stands in the way.
     pub findings: Vec<Finding>,
+    /// What should be known of the database that is there.
+    pub warnings: Vec<CloneWarning>,
+    /// Where the database lies that is there: at the target, unless a run was killed between two renames.
+    pub(super) current: PathBuf,
+    /// The lock of that database, from before it was looked at.
+    pub(super) lock: Option<HeldLock>,
 }
 
 /// Looks at snapshot and target.
@@ -180,23 +184,26 @@ pub(super) fn look(
         Err(error) => findings.push(error.into()),
     }
     let target = resolve(target)?;
-    let action = look_at_target(&target, options, &mut findings)?;
-    let needed = needed(snapshot);
-    let available = space::available(&target).ok();
-    if let Some(available) = available.filter(|available| *available < needed) {
-        findings.push(Finding::TooLittleSpace {
-            path: target.clone(),
+    let mut preflight = Preflight {
+        current: staging::current(&target),
+        action: Action::Create,
+        needed: needed(snapshot),
+        available: space::available(&target).ok(),
+        findings,
+        warnings: Vec::new(),
+        lock: None,
+        target,
+    };
+    preflight.look_at_target(options)?;
+    let needed = preflight.needed;
+    if let Some(available) = preflight.available.filter(|available| *available < needed) {
+        preflight.findings.push(Finding::TooLittleSpace {
+            path: preflight.target.clone(),
             needed,
             available,
         });
     }
-    Ok(Preflight {
-        target,
-        action,
-        needed,
-        available,
-        findings,
-    })
+    Ok(preflight)
 }
 
 fn trust(snapshot: &VerifiedSnapshot, options: &RestoreOptions, findings: &mut Vec<Finding>) {
@@ -234,10 +241,9 @@ fn needed(snapshot: &VerifiedSnapshot) -> u64 {
 /// The target without links, so that what is made beside it is on its file system. What does not exist
 /// has no links.
 fn resolve(target: &Path) -> Result<PathBuf, RestoreError> {
-    let unreadable = super::error::io_error("read", target);
     match target.canonicalize() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        other => return other.map_err(unreadable),
+        other => return other.map_err(io_error("read", target)),
     }
     match (publish::parent(target).canonicalize(), target.file_name()) {
         (Ok(parent), Some(name)) => Ok(parent.join(name)),
@@ -246,84 +252,112 @@ fn resolve(target: &Path) -> Result<PathBuf, RestoreError> {
     }
 }
 
-fn look_at_target(
-    target: &Path,
-    options: &RestoreOptions,
-    findings: &mut Vec<Finding>,
-) -> Result<Action, RestoreError> {
-    let parent = publish::parent(target);
-    let path = || target.to_path_buf();
-    let metadata = match fs::symlink_metadata(target) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            if options.replace_tables {
-                findings.push(Finding::NothingToReplace { path: path() });
-            }
-            if parent.is_dir() {
-                require_writable(parent, findings);
-            } else {
-                let path = parent.to_path_buf();
-                findings.push(Finding::NoParent { path });
-            }
-            return Ok(Action::Create);
+impl Preflight {
+    fn look_at_target(&mut self, options: &RestoreOptions) -> Result<(), RestoreError> {
+        let (target, current) = (self.target.clone(), self.current.clone());
+        let path = || target.clone();
+        let parent = publish::parent(&target);
+        let above = parent
+            .ancestors()
+            .find(|above| above.join("CURRENT").is_file());
+        self.findings
+            .extend(above.map(|above| Finding::InsideDatabase {
+                path: path(),
+                database: above.to_path_buf(),
+            }));
+        if parent.is_dir() {
+            self.require_writable(parent);
+        } else {
+            let path = parent.to_path_buf();
+            self.findings.push(Finding::NoParent { path });
         }
-        other => other.map_err(super::error::io_error("read", target))?,
-    };
-    let in_the_way = |what| Finding::InTheWay { path: path(), what };
-    if !metadata.is_dir() {
-        findings.push(in_the_way("no directory"));
-        return Ok(Action::Create);
+        let in_the_way = |what| Finding::InTheWay { path: path(), what };
+        match fs::symlink_metadata(&current) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let nothing = Finding::NothingToReplace { path: path() };
+                self.findings
+                    .extend(options.replace_tables.then_some(nothing));
+                return Ok(());
+            }
+            Ok(found) if !found.is_dir() => {
+                self.findings.push(in_the_way("no directory"));
+                return Ok(());
+            }
+            other => other.map_err(io_error("read", &target))?,
+        };
+        if current.join("CURRENT").exists() {
+            if !options.replace_tables {
+                self.findings.push(Finding::Exists { path: path() });
+            }
+            self.action = Action::Replace;
+            return self.look_at_database(options);
+        }
+        if options.replace_tables {
+            self.findings
+                .push(Finding::NothingToReplace { path: path() });
+        }
+        let mount_point = obstacles::mount_point(&target).map_err(io_error("read", &target))?;
+        self.findings.extend(mount_point.map(Finding::Clone));
+        let mut entries = fs::read_dir(&target).map_err(io_error("read", &target))?;
+        if entries.next().is_some() {
+            self.findings.push(in_the_way(
+                "a directory that is not empty and holds no database",
+            ));
+        }
+        Ok(())
     }
-    let unfinished = marker::find(target);
-    if unfinished.is_some() || target.join("CURRENT").exists() {
-        return look_at_database(target, options, unfinished, findings);
-    }
-    if options.replace_tables {
-        findings.push(Finding::NothingToReplace { path: path() });
-    }
-    let mut entries = fs::read_dir(target).map_err(super::error::io_error("read", target))?;
-    if entries.next().is_some() {
-        findings.push(in_the_way(
-            "a directory that is not empty and holds no database",
-        ));
-    } else if fs::metadata(parent).is_ok_and(|above| above.dev() != metadata.dev()) {
-        // It would have to be replaced by another directory.
-        findings.push(in_the_way(
-            "the top of a file system; name a directory in it that is new",
-        ));
-    }
-    require_writable(parent, findings);
-    Ok(Action::Create)
-}
 
-fn look_at_database(
-    target: &Path,
-    options: &RestoreOptions,
-    unfinished: Option<marker::Unfinished>,
-    findings: &mut Vec<Finding>,
-) -> Result<Action, RestoreError> {
-    let path = || target.to_path_buf();
-    match unfinished {
-        Some(unfinished) if !options.replace_tables => findings.push(Finding::Unfinished {
-            path: path(),
-            digest: unfinished.digest,
-        }),
-        None if !options.replace_tables => findings.push(Finding::Exists { path: path() }),
-        _ => {}
+    fn look_at_database(&mut self, options: &RestoreOptions) -> Result<(), RestoreError> {
+        let current = self.current.clone();
+        let examined = match lock::hold(&current)? {
+            Ok(lock) => {
+                self.lock = Some(lock);
+                let wal_recovery = options.wal_recovery;
+                let options = OpenOptions {
+                    wal_recovery,
+                    ..OpenOptions::default()
+                };
+                open::examine(&current, &options)
+            }
+            Err(pid) => {
+                let path = current.clone();
+                Err(OpenError::InUse { path, pid })
+            }
+        };
+        match examined {
+            Ok(found) => self
+                .warnings
+                .extend(found.into_iter().map(CloneWarning::Database)),
+            Err(error) => {
+                self.findings.push(Finding::Database(Box::new(error)));
+                return Ok(());
+            }
+        }
+        if !options.replace_tables {
+            return Ok(());
+        }
+        let kept = swap::kept(&self.target);
+        if options.keep_old && fs::symlink_metadata(&kept).is_ok() {
+            self.findings.push(Finding::InTheWay {
+                path: kept,
+                what: "the name under which the old database is to be kept; move it away",
+            });
+        }
+        // A link is tried where the clone will be. Where a killed run left one, it could.
+        let staging = Staging::create(&self.target).unwrap_or(None);
+        let scratch = staging.as_ref().map(Staging::path);
+        let mut found = Vec::new();
+        self.needed += obstacles::find(&current, scratch, &options.other_families, &mut found)
+            .map_err(io_error("read", &current))?;
+        self.findings.extend(found.into_iter().map(Finding::Clone));
+        Ok(())
     }
-    if let Err(error) = open::examine(target, &OpenOptions::default()) {
-        findings.push(Finding::Database(Box::new(error)));
-    }
-    require_writable(target, findings);
-    Ok(match unfinished {
-        Some(_) => Action::Finish,
-        None => Action::Replace,
-    })
-}
 
-fn require_writable(dir: &Path, findings: &mut Vec<Finding>) {
-    if rustix::fs::access(dir, Access::WRITE_OK | Access::EXEC_OK).is_err() {
-        findings.push(Finding::NoPermission {
-            path: dir.to_path_buf(),
-        });
+    fn require_writable(&mut self, dir: &Path) {
+        if rustix::fs::access(dir, Access::WRITE_OK | Access::EXEC_OK).is_err() {
+            self.findings.push(Finding::NoPermission {
+                path: dir.to_path_buf(),
+            });
+        }
     }
 }

@@ -9,6 +9,7 @@ use super::aggregate::AggregateSummary;
 use super::cursor::Resume;
 use super::preflight::Action;
 use super::sst::SstFile;
+use crate::clone::CloneWarning;
 use crate::schema::ColumnFamily;
 use crate::summary::SnapshotSummary;
 
@@ -34,6 +35,8 @@ pub struct RestoreReport {
     pub ended_objects: u64,
     /// Objects marked as deleted, which count in no row of `aggregate_blob_info`.
     pub deleted_objects: u64,
+    /// What should be known of what appeared.
+    pub warnings: Vec<CloneWarning>,
 }
 
 /// One restored column family.
@@ -83,6 +86,7 @@ impl RestoreReport {
             event_id,
             ended_objects: 0,
             deleted_objects: 0,
+            warnings: Vec::new(),
         }
     }
 }

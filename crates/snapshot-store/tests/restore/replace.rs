@@ -1,5 +1,5 @@
-//! Tables replaced in a stopped node's database: nothing else changes, and while they are not complete
-//! nobody takes them for tables.
+//! Tables replaced in a stopped node's database: nothing else changes, and until they are complete nothing
+//! at all.
 
 use std::fs;
 use std::io;
@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 
 use rocksdb::{DB, Options};
 use snapshot_store::restore::{
-    Action, Finding, Plan, RestoreError, RestoreOptions, RestoreReport, RestoreStep,
-    VerifiedSnapshot,
+    Action, Plan, RestoreError, RestoreOptions, RestoreReport, RestoreStep, VerifiedSnapshot,
 };
 use snapshot_store::schema::ColumnFamily;
-use snapshot_store::{Database, OpenError, OpenOptions, Progress};
+use snapshot_store::{Database, OpenOptions, Progress};
 
 use crate::common::{Row, create_database, epoch_row, pool_row, write_database};
 use crate::model::{self, Numbers};
@@ -164,16 +163,24 @@ fn create_database_with_other(target: &Path) -> DB {
         .expect("a node opens it")
 }
 
+/// The bytes of every file of a directory.
+pub(crate) fn contents(dir: &Path) -> Vec<(String, Vec<u8>)> {
+    let read = |name: String| {
+        let bytes = fs::read(dir.join(&name)).expect("a file");
+        (name, bytes)
+    };
+    names(dir).into_iter().map(read).collect()
+}
+
 #[test]
-fn tables_that_fail_to_be_replaced_are_refused_until_they_are() {
+fn a_replacement_that_fails_leaves_every_file_as_it_was() {
     let steps = steps(true);
-    assert_eq!(steps.len(), 19, "{steps:?}");
-    let mut guarded = 0;
+    assert_eq!(steps.len(), 18, "{steps:?}");
     for (number, step) in steps.iter().enumerate() {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("db");
         node_database(&target);
-        let before = all_rows(&target);
+        let before = contents(&target);
         let file = snapshot(dir.path());
         let mut taken = 0;
         let error = restored_watched(&file, &target, true, |_| {
@@ -185,86 +192,28 @@ fn tables_that_fail_to_be_replaced_are_refused_until_they_are() {
             }
         })
         .expect_err("a step failed");
-        assert!(matches!(error, RestoreError::Io { .. }), "{error}");
-
-        let opened = Database::open(&target, &OpenOptions::default());
-        match step {
-            RestoreStep::Open | RestoreStep::Mark => {
-                assert!(opened.is_ok(), "{step:?}");
-                assert_eq!(all_rows(&target), before);
-            }
-            RestoreStep::CleanUp => assert!(opened.is_ok(), "{step:?}"),
-            _ => {
-                let error = opened.expect_err("the tables are not complete");
-                assert!(
-                    matches!(
-                        error,
-                        OpenError::Unfinished {
-                            digest: Some(_),
-                            ..
-                        }
-                    ),
-                    "{step:?}: {error}"
-                );
-                assert!(error.to_string().contains("restore` again"), "{error}");
-                let without = restored(&file, &target, &options(false));
-                assert!(
-                    matches!(&without, Err(RestoreError::Refused { findings })
-                        if matches!(findings[..], [Finding::Unfinished { .. }])),
-                    "{without:?}"
-                );
-            }
-        }
-        // Between guard and release, nothing else can open it either.
-        if let Err(error) = opens_for_writing(&target) {
-            assert!(
-                error.contains("run the same blob-snapshot restore again"),
-                "{error}"
-            );
-            guarded += 1;
-        }
-        let report = restored(&file, &target, &options(true)).expect("the second time");
-        let unmarked = matches!(
-            step,
-            RestoreStep::Open | RestoreStep::Mark | RestoreStep::CleanUp
-        );
-        let expected = if unmarked {
-            Action::Replace
+        let action = if *step == RestoreStep::CleanUp {
+            assert!(matches!(error, RestoreError::NotDurable { .. }), "{error}");
+            assert_replaced(&target);
+            // What was there is not removed before the new names are durable.
+            assert!(dir.path().join("db.restore.tmp/db/CURRENT").exists());
+            Action::Nothing
         } else {
-            Action::Finish
+            assert_eq!(contents(&target), before, "{step:?}");
+            assert_eq!(names(dir.path()), ["db", "snapshot.bin"], "{step:?}");
+            Action::Replace
         };
-        assert_eq!(report.action, expected, "{step:?}");
+        let report = restored(&file, &target, &options(true)).expect("the second time");
+        assert_eq!(report.action, action, "{step:?}");
         assert_replaced(&target);
+        assert_eq!(names(dir.path()), ["db", "snapshot.bin"], "{step:?}");
     }
-    // From the first table that is cleared to the guard's own end.
-    assert_eq!(guarded, 14);
-}
-
-#[test]
-fn a_copy_without_the_marker_s_file_is_refused_too() {
-    let dir = tempfile::tempdir().unwrap();
-    let target = dir.path().join("db");
-    node_database(&target);
-    let file = snapshot(dir.path());
-    let failed = restored_watched(&file, &target, true, |step| match step {
-        RestoreStep::ReadBack => Err(io::Error::other("as told")),
-        _ => Ok(()),
-    });
-    assert!(failed.is_err());
-    fs::remove_file(target.join("RESTORE-UNFINISHED")).unwrap();
-    let opened = Database::open(&target, &OpenOptions::default());
-    assert!(
-        matches!(opened, Err(OpenError::Unfinished { .. })),
-        "{opened:?}"
-    );
-    restored(&file, &target, &options(true)).unwrap();
-    assert_replaced(&target);
 }
 
 #[test]
 fn a_new_database_that_fails_leaves_nothing() {
     let steps = steps(false);
-    assert_eq!(steps.len(), 14, "{steps:?}");
+    assert_eq!(steps.len(), 13, "{steps:?}");
     let expected = expected_rows();
     for number in 0..steps.len() {
         let dir = tempfile::tempdir().unwrap();
@@ -302,12 +251,6 @@ fn another_run_and_strangers_are_not_disturbed() {
             assert!(
                 matches!(second, Err(RestoreError::Busy { .. })),
                 "{second:?}"
-            );
-            let unfinished = dir.path().join("db.restore.tmp/db");
-            let opened = Database::open(&unfinished, &OpenOptions::default());
-            assert!(
-                matches!(opened, Err(OpenError::Unfinished { .. })),
-                "{opened:?}"
             );
         }
         Ok(())

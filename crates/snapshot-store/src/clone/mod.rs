@@ -1,0 +1,271 @@
+//! A clone of a stopped node's database: table and blob files by hard links, everything else copied. The
+//! original is never written to, and what of the clone is not replaced is neither flushed nor compacted.
+
+mod error;
+pub(crate) mod obstacles;
+pub(crate) mod swap;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use rocksdb::{Cache, ColumnFamilyDescriptor, DB, DBRecoveryMode, Env, Options};
+
+pub use self::error::{CloneError, CloneWarning, Obstacle};
+
+use self::error::io_error;
+use crate::merge::MergeFailures;
+use crate::open::WalRecovery;
+use crate::options_file::OptionsFile;
+use crate::publish::{self, Owner};
+use crate::schema::{self, ColumnFamily};
+use crate::wal;
+
+/// The node's own options of column families that a restore leaves alone, by name; those of which it gives
+/// none are opened with stand-ins. Only a family with a comparator of its own needs them.
+#[derive(Clone, Default)]
+pub struct OtherFamilies(Option<Arc<dyn Fn(&str) -> Option<Options> + Send + Sync>>);
+
+impl OtherFamilies {
+    /// Options as `of` gives them.
+    pub fn new(of: impl Fn(&str) -> Option<Options> + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(of)))
+    }
+
+    pub(crate) fn of(&self, name: &str) -> Option<Options> {
+        self.0.as_ref().and_then(|of| of(name))
+    }
+}
+
+impl fmt::Debug for OtherFamilies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OtherFamilies")
+    }
+}
+
+/// How a clone is opened.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CloneOptions {
+    pub(crate) wal_recovery: WalRecovery,
+    pub(crate) others: OtherFamilies,
+}
+
+/// RocksDB's own orders of keys that need nothing but a name and bytes.
+const BYTEWISE: &str = "leveldb.BytewiseComparator";
+const REVERSE: &str = "rocksdb.ReverseBytewiseComparator";
+
+/// A memtable that never fills: one that does is flushed while logs are replayed, and all others with it.
+const MEMTABLE: usize = 64 << 30;
+
+/// Files that are open at once, as there may be many thousands.
+const MAX_OPEN_FILES: i32 = 256;
+
+/// What the Rust bindings have no setter for. RocksDB reads it from a file.
+const OPTIONS_FILE: &str = "[Version]\n  rocksdb_version=8.10.0\n  options_file_version=1.1\n[DBOptions]\n  \
+    avoid_flush_during_recovery=true\n  avoid_flush_during_shutdown=true\n[CFOptions \"default\"]\n";
+
+/// Visits all that is below `dir`, a directory before what is in it; nothing that RocksDB makes anew.
+pub(crate) fn walk(
+    dir: &Path,
+    visit: &mut dyn FnMut(&Path, &Metadata) -> io::Result<()>,
+) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        let metadata = fs::symlink_metadata(&path)?;
+        let extension = path.extension();
+        if path.ends_with("LOCK") || extension.is_some_and(|it| it == "trash" || it == "dbtmp") {
+            continue;
+        }
+        visit(&path, &metadata)?;
+        if metadata.is_dir() {
+            walk(&path, visit)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file is never written again once it is there. Logs are: the last is truncated at an open.
+fn is_linked(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|it| it == "sst" || it == "blob")
+}
+
+/// Makes the clone `to` of the database in `from`.
+pub(crate) fn make(from: &Path, to: &Path) -> Result<(), CloneError> {
+    fs::create_dir(to).map_err(io_error("create", to))?;
+    walk(from, &mut |path, metadata| {
+        let new = to.join(path.strip_prefix(from).unwrap_or(path));
+        if metadata.is_dir() {
+            fs::create_dir(new)
+        } else if is_linked(path) {
+            fs::hard_link(path, new)
+        } else {
+            fs::copy(path, new).map(drop)
+        }
+    })
+    .map_err(io_error("clone", from))
+}
+
+/// Opens the clone `dir` for writing, all of its column families: RocksDB insists. `scratch` is a directory
+/// for its log.
+pub(crate) fn open(
+    dir: &Path,
+    scratch: &Path,
+    clone: &CloneOptions,
+    failures: &MergeFailures,
+) -> Result<DB, CloneError> {
+    let file = OptionsFile::newest(dir)?.unwrap_or_default();
+    let mut options = database_options(scratch)?;
+    options.set_paranoid_checks(true);
+    options.set_wal_recovery_mode(match clone.wal_recovery {
+        WalRecovery::Absolute => DBRecoveryMode::AbsoluteConsistency,
+        // As a node recovers; what may be dropped was found out before.
+        _ => DBRecoveryMode::PointInTime,
+    });
+    options.set_max_open_files(MAX_OPEN_FILES);
+    options.set_max_file_opening_threads(1);
+    options.set_max_total_wal_size(u64::MAX);
+    options.set_db_log_dir(scratch);
+    let manifest = wal::read_manifest(dir)?;
+    let descriptors = manifest.families.into_values().map(|family| {
+        let own = ColumnFamily::from_name(&family.name);
+        let mut options = match own {
+            Some(own) => schema::reader_options(own, failures),
+            None => clone
+                .others
+                .of(&family.name)
+                .unwrap_or_else(|| stand_in(&family.name, &family.comparator, &file)),
+        };
+        options.set_disable_auto_compactions(true);
+        options.set_write_buffer_size(MEMTABLE);
+        ColumnFamilyDescriptor::new(family.name, options)
+    });
+    DB::open_cf_descriptors(&options, dir, descriptors).map_err(rocksdb_error(dir))
+}
+
+fn database_options(scratch: &Path) -> Result<Options, CloneError> {
+    let dir = scratch.join("options");
+    fs::create_dir(&dir).map_err(io_error("create", &dir))?;
+    let file = dir.join("OPTIONS-000001");
+    fs::write(&file, OPTIONS_FILE).map_err(io_error("write", &file))?;
+    let failed = rocksdb_error(&dir);
+    let env = Env::new().map_err(&failed)?;
+    let loaded = Options::load_latest(&dir, env, false, Cache::new_lru_cache(0));
+    loaded.map(|(options, _)| options).map_err(failed)
+}
+
+/// Options of a column family that is opened, and never read or written.
+fn stand_in(name: &str, comparator: &str, file: &OptionsFile) -> Options {
+    let mut options = Options::default();
+    options.set_level_compaction_dynamic_level_bytes(false);
+    // Never called; without one, operands in the log are refused, or taken for damage.
+    options.set_merge_operator("stand-in", |_, _, _| None, |_, _, _| None);
+    if comparator == REVERSE {
+        options.set_comparator(REVERSE, Box::new(|a, b| b.cmp(a)));
+    }
+    if let Some(family) = file.family(name) {
+        options.set_num_levels(family.num_levels);
+    }
+    options
+}
+
+/// Puts the node's own options file back, and removes those that RocksDB wrote into the clone.
+pub(crate) fn restore_options(original: &Path, clone: &Path) -> Result<(), CloneError> {
+    let kept = OptionsFile::newest(original)?.map(|file| file.path);
+    let kept = kept.as_deref().and_then(Path::file_name);
+    for entry in fs::read_dir(clone).map_err(io_error("read", clone))? {
+        let name = entry.map_err(io_error("read", clone))?.file_name();
+        if name.to_string_lossy().starts_with("OPTIONS-") && Some(name.as_os_str()) != kept {
+            let path = clone.join(name);
+            fs::remove_file(&path).map_err(io_error("remove", &path))?;
+        }
+    }
+    if let Some(name) = kept {
+        let path = clone.join(name);
+        fs::copy(original.join(name), &path).map_err(io_error("copy", &path))?;
+    }
+    Ok(())
+}
+
+/// Files of each column family that is not replaced, with their levels; blob files have none.
+type Others = BTreeMap<String, BTreeSet<(u64, Option<u32>)>>;
+
+/// Checks that the clone has the same files as the original in all column families that are not replaced.
+pub(crate) fn require_same_others(original: &Path, clone: &Path) -> Result<(), CloneError> {
+    let (before, after) = (others(original)?, others(clone)?);
+    if before == after {
+        return Ok(());
+    }
+    let families = before
+        .into_iter()
+        .filter(|(name, files)| after.get(name) != Some(files));
+    Err(CloneError::Differs {
+        path: clone.to_path_buf(),
+        families: families.map(|(name, _)| name).collect(),
+    })
+}
+
+fn others(dir: &Path) -> Result<Others, CloneError> {
+    let manifest = wal::read_manifest(dir)?;
+    let families = manifest.families.into_values();
+    let others = families.filter(|family| ColumnFamily::from_name(&family.name).is_none());
+    let files = others.map(|family| {
+        let tables = family
+            .tables
+            .iter()
+            .map(|(number, file)| (*number, Some(file.level)));
+        let all = tables
+            .chain(family.blob_files().map(|number| (number, None)))
+            .collect();
+        (family.name.clone(), all)
+    });
+    Ok(files.collect())
+}
+
+/// Gives all that is new in `dir` its owner and mode, those of what `original` has of the same name or of
+/// `owner`, and syncs it. A file that has another name elsewhere is the node's. Tells the first that this user
+/// may not give its owner.
+pub(crate) fn seal(
+    dir: &Path,
+    original: Option<&Path>,
+    owner: Owner,
+) -> Result<Option<CloneWarning>, CloneError> {
+    let mut paths = vec![dir.to_path_buf(), dir.join("LOCK")];
+    walk(dir, &mut |path, metadata| {
+        if metadata.is_dir() || metadata.nlink() == 1 {
+            paths.push(path.to_path_buf());
+        }
+        Ok(())
+    })
+    .map_err(io_error("read", dir))?;
+    let mut refused = None;
+    // What is in a directory, before the directory.
+    for path in paths.into_iter().rev() {
+        let of = original.map(|of| of.join(path.strip_prefix(dir).unwrap_or(&path)));
+        let same = of.and_then(|same| fs::symlink_metadata(same).ok());
+        let owner = same.map_or(owner, |same| Owner::of_replaced(&same, &same));
+        let given = owner.give(&path);
+        let given = given.map_err(io_error("give its owner and mode to", &path))?;
+        let synced = if path.is_dir() {
+            publish::sync_dir(&path)
+        } else {
+            File::open(&path).and_then(|file| file.sync_all())
+        };
+        synced.map_err(io_error("sync", &path))?;
+        if !given {
+            refused.get_or_insert(path);
+        }
+    }
+    Ok(refused.map(|path| CloneWarning::Owner { path }))
+}
+
+fn rocksdb_error(path: &Path) -> impl Fn(rocksdb::Error) -> CloneError {
+    move |source| CloneError::RocksDb {
+        path: path.to_path_buf(),
+        source,
+    }
+}

@@ -1,0 +1,308 @@
+//! How a clone takes the name of its original: by one rename or two, interrupted at the worst moment, and
+//! what becomes of the old database, owners and locks.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+use rustix::process::geteuid;
+use snapshot_store::Progress;
+use snapshot_store::lock::{LockState, hold, holder};
+use snapshot_store::restore::{
+    Action, CloneError, Finding, Plan, RestoreError, RestoreOptions, RestoreStep, VerifiedSnapshot,
+};
+use tempfile::TempDir;
+
+use crate::replace::{
+    assert_replaced, contents, node_database, options, restored_watched, snapshot,
+};
+use crate::support::{names, restored};
+
+/// A database, and a snapshot beside it.
+fn node() -> (TempDir, PathBuf, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("db");
+    node_database(&target);
+    let file = snapshot(dir.path());
+    (dir, target, file)
+}
+
+fn keep_old() -> RestoreOptions {
+    RestoreOptions {
+        keep_old: true,
+        ..options(true)
+    }
+}
+
+/// Has every exchange fail as on a file system that has none, and `last` happen before the end.
+fn without_exchange(
+    last: impl Fn() -> io::Result<()>,
+) -> impl FnMut(RestoreStep) -> io::Result<()> {
+    move |step| match step {
+        RestoreStep::Exchange => Err(Errno::INVAL.into()),
+        RestoreStep::CleanUp => last(),
+        _ => Ok(()),
+    }
+}
+
+/// Leaves a directory as a run that is killed between the two renames does.
+fn killed_between_renames(target: &Path, file: &Path) {
+    let failed = || Err(io::Error::other("as told"));
+    let error = restored_watched(file, target, true, without_exchange(failed)).unwrap_err();
+    assert!(matches!(error, RestoreError::NotDurable { .. }), "{error}");
+    let staging = target.with_file_name("db.restore.tmp");
+    assert!(staging.join("old/CURRENT").exists());
+    fs::rename(target, staging.join("db")).unwrap();
+}
+
+#[test]
+fn without_an_exchange_two_renames_do_it() {
+    let (dir, target, file) = node();
+    let report = restored_watched(&file, &target, true, without_exchange(|| Ok(()))).unwrap();
+    assert_eq!(report.action, Action::Replace);
+    assert_replaced(&target);
+    assert_eq!(names(dir.path()), ["db", "snapshot.bin"]);
+}
+
+#[test]
+fn an_exchange_that_fails_otherwise_changes_nothing() {
+    let (dir, target, file) = node();
+    let before = contents(&target);
+    let error = restored_watched(&file, &target, true, |step| match step {
+        RestoreStep::Exchange => Err(Errno::XDEV.into()),
+        _ => Ok(()),
+    })
+    .unwrap_err();
+    assert!(
+        matches!(error, RestoreError::Clone(CloneError::Exchange { .. })),
+        "{error}"
+    );
+    assert_eq!(contents(&target), before);
+    assert_eq!(names(dir.path()), ["db", "snapshot.bin"]);
+}
+
+#[test]
+fn a_missing_name_is_given_by_the_next_run_whatever_it_was_told() {
+    for replace in [true, false] {
+        let (dir, target, file) = node();
+        killed_between_renames(&target, &file);
+        // A look changes nothing.
+        let snapshot = VerifiedSnapshot::read(&[file.clone()], &Progress::new()).unwrap();
+        let plan = Plan::new(snapshot, &target, &options(replace)).unwrap();
+        assert_eq!(plan.preflight().action, Action::Nothing);
+        assert!(!target.exists());
+        drop(plan);
+        let report = restored(&file, &target, &options(replace)).unwrap();
+        assert_eq!(report.action, Action::Nothing);
+        assert_replaced(&target);
+        assert_eq!(names(dir.path()), ["db", "snapshot.bin"]);
+    }
+    // Another snapshot does not make a database beside the one that has no name.
+    let (dir, target, file) = node();
+    killed_between_renames(&target, &file);
+    let other = dir.path().join("other.bin");
+    fs::write(&other, crate::common::Fixture::node_b().counted()).unwrap();
+    let refused = restored(&other, &target, &RestoreOptions::default());
+    assert!(
+        matches!(&refused, Err(RestoreError::Refused { findings })
+            if matches!(findings[..], [Finding::Exists { .. }])),
+        "{refused:?}"
+    );
+    let replace = RestoreOptions {
+        replace_tables: true,
+        ..RestoreOptions::default()
+    };
+    assert_eq!(
+        restored(&other, &target, &replace).unwrap().action,
+        Action::Replace
+    );
+    restored(&file, &target, &options(true)).unwrap();
+    assert_replaced(&target);
+}
+
+#[test]
+fn the_old_database_is_kept_if_that_is_asked_for() {
+    let (dir, target, file) = node();
+    let before = contents(&target);
+    let report = restored(&file, &target, &keep_old()).unwrap();
+    assert_eq!(report.action, Action::Replace);
+    assert_replaced(&target);
+    assert_eq!(contents(&dir.path().join("db.old")), before);
+    assert_eq!(names(dir.path()), ["db", "db.old", "snapshot.bin"]);
+    // It is never overwritten.
+    fs::write(target.join("IDENTITY"), "another").unwrap();
+    let again = RestoreOptions {
+        cursor: crate::support::told(7).cursor,
+        ..keep_old()
+    };
+    let refused = restored(&file, &target, &again);
+    assert!(
+        matches!(&refused, Err(RestoreError::Refused { findings })
+            if matches!(findings[..], [Finding::InTheWay { .. }])),
+        "{refused:?}"
+    );
+    assert_eq!(contents(&dir.path().join("db.old")), before);
+}
+
+#[test]
+fn the_old_database_is_kept_by_the_run_after_the_one_that_was_killed() {
+    for two_renames in [false, true] {
+        let (dir, target, file) = node();
+        let before = contents(&target);
+        let error = restored_watched(&file, &target, true, |step| match step {
+            RestoreStep::Exchange if two_renames => Err(Errno::NOSYS.into()),
+            RestoreStep::CleanUp => Err(io::Error::other("as told")),
+            _ => Ok(()),
+        });
+        assert!(error.is_err());
+        let report = restored(&file, &target, &keep_old()).unwrap();
+        assert_eq!(report.action, Action::Nothing);
+        assert_replaced(&target);
+        assert_eq!(contents(&dir.path().join("db.old")), before);
+        assert_eq!(names(dir.path()), ["db", "db.old", "snapshot.bin"]);
+    }
+}
+
+#[test]
+fn leftovers_of_every_kind_are_removed() {
+    let clone_of = |target: &Path, staging: &Path| {
+        fs::create_dir(staging.join("db")).unwrap();
+        for (name, bytes) in contents(target) {
+            fs::write(staging.join("db").join(name), bytes).unwrap();
+        }
+    };
+    for kind in 0..5 {
+        let (dir, target, file) = node();
+        let staging = dir.path().join("db.restore.tmp");
+        fs::create_dir(&staging).unwrap();
+        if kind > 0 {
+            fs::write(staging.join("RESTORE-UNFINISHED"), "").unwrap();
+        }
+        if kind > 1 {
+            clone_of(&target, &staging);
+        }
+        if kind > 2 {
+            // That of a directory which is gone, or half of it.
+            fs::write(staging.join("READY"), if kind == 3 { "1" } else { "" }).unwrap();
+        }
+        if kind > 3 {
+            fs::remove_file(staging.join("db/CURRENT")).unwrap();
+        }
+        restored(&file, &target, &options(true)).unwrap();
+        assert_replaced(&target);
+        assert_eq!(names(dir.path()), ["db", "snapshot.bin"], "{kind}");
+    }
+}
+
+#[test]
+fn the_lock_is_held_from_the_first_look_to_the_end() {
+    let (_dir, target, file) = node();
+    let locked = |when: &str| {
+        // As another process sees it: one that asks for the lock of this file is refused.
+        let status = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "names::asks_for_the_lock", "--nocapture"])
+            .env(ASKED, &target)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&status.stdout).into_owned();
+        assert!(said.contains("asked: held"), "{when}: {said}");
+    };
+    let progress = Progress::new();
+    let snapshot = VerifiedSnapshot::read(&[file], &progress).unwrap();
+    let plan = Plan::new(snapshot, &target, &options(true)).unwrap();
+    locked("plan");
+    // Nor does this process, by asking, drop it.
+    assert_eq!(holder(&target).unwrap(), LockState::Free);
+    assert!(hold(&target).unwrap().is_err());
+    locked("asked");
+    let built = plan
+        .build(&progress)
+        .unwrap()
+        .build_aggregate(&progress)
+        .unwrap();
+    locked("built");
+    let watched = built.install_watched(&progress, |step| {
+        if step != RestoreStep::CleanUp {
+            locked(&format!("{step:?}"));
+        }
+        Ok(())
+    });
+    watched.unwrap();
+    assert!(hold(&target).unwrap().is_ok());
+}
+
+const ASKED: &str = "SNAPSHOT_STORE_TEST_ASKED";
+
+/// The child: nothing without a database.
+#[test]
+fn asks_for_the_lock() {
+    let Ok(target) = std::env::var(ASKED) else {
+        return;
+    };
+    let held = matches!(holder(Path::new(&target)), Ok(LockState::Held { .. }));
+    println!("asked: {}", if held { "held" } else { "free" });
+}
+
+#[test]
+fn a_node_that_starts_meanwhile_on_a_database_without_a_lock_keeps_it() {
+    let (dir, target, file) = node();
+    fs::remove_file(target.join("LOCK")).unwrap();
+    let error = restored_watched(&file, &target, true, |step| {
+        if step == RestoreStep::Sync {
+            fs::write(target.join("LOCK"), "")?;
+        }
+        Ok(())
+    })
+    .unwrap_err();
+    assert!(matches!(error, RestoreError::Started { .. }), "{error}");
+    assert_eq!(names(dir.path()), ["db", "snapshot.bin"]);
+}
+
+#[test]
+fn what_appears_has_the_modes_of_what_was_there() {
+    let (_dir, target, file) = node();
+    let root = geteuid().is_root();
+    let owner = if root {
+        (65_534, 65_534)
+    } else {
+        (geteuid().as_raw(), fs::metadata(&target).unwrap().gid())
+    };
+    for (name, _) in contents(&target) {
+        let path = target.join(name);
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        if root {
+            std::os::unix::fs::chown(&path, Some(owner.0), Some(owner.1)).unwrap();
+        }
+    }
+    fs::set_permissions(&target, Permissions::from_mode(0o751)).unwrap();
+    if root {
+        std::os::unix::fs::chown(&target, Some(owner.0), Some(owner.1)).unwrap();
+    }
+    let report = restored(&file, &target, &options(true)).unwrap();
+    assert_eq!(report.warnings, []);
+    let found = fs::metadata(&target).unwrap();
+    assert_eq!(
+        (found.mode() & 0o7777, found.uid(), found.gid()),
+        (0o751, owner.0, owner.1)
+    );
+    for name in names(&target) {
+        let found = fs::metadata(target.join(&name)).unwrap();
+        assert_eq!(
+            (found.mode() & 0o7777, found.uid(), found.gid()),
+            (0o640, owner.0, owner.1),
+            "{name}"
+        );
+    }
+    // A new one is like the directory in which it appears.
+    let home = tempfile::tempdir().unwrap();
+    fs::set_permissions(home.path(), Permissions::from_mode(0o750)).unwrap();
+    let new = home.path().join("new");
+    restored(&file, &new, &options(false)).unwrap();
+    assert_eq!(fs::metadata(&new).unwrap().mode() & 0o7777, 0o750);
+    for name in names(&new) {
+        let mode = fs::metadata(new.join(&name)).unwrap().mode() & 0o7777;
+        assert_eq!(mode, 0o640, "{name}");
+    }
+}

@@ -1,0 +1,115 @@
+//! Databases that cannot be cloned or exchanged, each found before anything is built.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use snapshot_store::OpenOptions;
+use snapshot_store::open::WalRecovery;
+use snapshot_store::restore::{CloneWarning, Finding, Obstacle, RestoreError, RestoreOptions};
+
+use crate::common::Fixture;
+use crate::replace::{contents, node_database, options, snapshot};
+use crate::support::{names, restored};
+
+fn findings(file: &Path, target: &Path, options: &RestoreOptions) -> Vec<Finding> {
+    match restored(file, target, options) {
+        Err(RestoreError::Refused { findings }) => findings,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn nothing_is_restored_inside_a_database() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = dir.path().join("node");
+    node_database(&node);
+    let file = snapshot(dir.path());
+    let before = names(&node);
+    for below in ["new", "below/new"] {
+        fs::create_dir_all(dir.path().join("node/below")).unwrap();
+        let found = findings(&file, &node.join(below), &options(false));
+        assert!(
+            matches!(&found[..], [Finding::InsideDatabase { database, .. }] if database.ends_with("node")),
+            "{found:?}"
+        );
+    }
+    fs::remove_dir(node.join("below")).unwrap();
+    assert_eq!(names(&node), before);
+}
+
+#[test]
+fn a_link_in_the_directory_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("db");
+    node_database(&target);
+    symlink("/elsewhere", target.join("link")).unwrap();
+    let found = findings(&snapshot(dir.path()), &target, &options(true));
+    assert!(
+        matches!(&found[..], [Finding::Clone(Obstacle::NotPlain { path })] if path.ends_with("link")),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_mount_point_is_found() {
+    // Every machine has one that holds nothing.
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let empty = mounts
+        .lines()
+        .filter_map(|line| line.split(' ').nth(1))
+        .find(|path| fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none()));
+    let Some(empty) = empty else {
+        return eprintln!("no empty file system is mounted here");
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let found = findings(&snapshot(dir.path()), Path::new(empty), &options(false));
+    assert!(
+        found
+            .iter()
+            .any(|found| matches!(found, Finding::Clone(Obstacle::MountPoint { .. }))),
+        "{empty}: {found:?}"
+    );
+}
+
+#[test]
+fn a_torn_log_is_refused_unless_it_may_recover_as_a_node_does() {
+    let node = Fixture::node_b();
+    let target = node.unflushed();
+    let parent = target.parent().unwrap().to_path_buf();
+    let log = names(&target)
+        .into_iter()
+        .filter(|name| name.ends_with(".log"))
+        .next_back()
+        .unwrap();
+    let bytes = fs::read(target.join(&log)).unwrap();
+    fs::write(target.join(&log), &bytes[..bytes.len() - 5]).unwrap();
+    let before = contents(&target);
+    let file = snapshot(&parent);
+    let found = findings(&file, &target, &options(true));
+    assert!(matches!(&found[..], [Finding::Database(_)]), "{found:?}");
+    assert_eq!(contents(&target), before);
+    let recovering = RestoreOptions {
+        wal_recovery: WalRecovery::PointInTime,
+        ..options(true)
+    };
+    let report = restored(&file, &target, &recovering).unwrap();
+    assert!(
+        matches!(&report.warnings[..], [CloneWarning::Database(_), ..]),
+        "{:?}",
+        report.warnings
+    );
+    // A node opens it as it would have opened the old one.
+    let families = rocksdb::DB::list_cf(&rocksdb::Options::default(), &target).unwrap();
+    let failures = snapshot_store::merge::MergeFailures::new();
+    let families = families.into_iter().map(|name| {
+        let own = snapshot_store::schema::ColumnFamily::from_name(&name);
+        let options = own.map_or_else(rocksdb::Options::default, |family| {
+            snapshot_store::schema::writer_options(family, &failures)
+        });
+        rocksdb::ColumnFamilyDescriptor::new(name, options)
+    });
+    let db = rocksdb::DB::open_cf_descriptors(&rocksdb::Options::default(), &target, families);
+    drop(db.unwrap());
+    snapshot_store::Database::open(&target, &OpenOptions::default()).unwrap();
+}
