@@ -84,7 +84,7 @@ fn a_full_device_or_a_limit_is_refused_and_nothing_is_left() {
         BIN,
     ]);
     limited.args(["create", "--db", "checkpoint_epoch_11", "--output", "o.bin"]);
-    run(&mut limited).refused(3, &["o.bin", "File too large"]);
+    run(&mut limited).refused(3, &["o.bin", "ulimit -f"]);
     assert_eq!(names(dir.path()), ["checkpoint_epoch_11"]);
 }
 
