@@ -154,6 +154,7 @@ async fn the_node_adds_its_own_prefix() {
     );
     let hook = hook.build().expect("a new registry");
     assert_eq!(hook.on_epoch_boundary(boundary(7)).await, Outcome::Taken);
+    hook.idle().await;
     assert_eq!(
         metric(&registry, "walrus_blob_info_snapshot_last_epoch"),
         Some(7.0)

@@ -102,7 +102,15 @@ impl Artifacts {
                 let expected = "checkpoint, which is a directory";
                 return Err(HookError::InTheWay { path, expected });
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            // If the directory itself is none, making it says so.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                return Ok(false);
+            }
             Err(error) => return Err(HookError::io("look at", &path)(error)),
         }
         self.require_checkpoint(boundary).map(|()| true)
