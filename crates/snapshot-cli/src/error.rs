@@ -10,11 +10,11 @@ use snapshot_format::{ChunkError, Digest, Epoch, Framing, NotWhole};
 use snapshot_store::check::CheckError;
 use snapshot_store::chunks::ChunkFileError;
 use snapshot_store::create::{CreateError, write_error};
+use snapshot_store::limits::LimitError;
 use snapshot_store::open::OpenError;
 use snapshot_store::publish::PublishError;
 use snapshot_store::read_back::ReadBackError;
 use snapshot_store::restore::RestoreError;
-use snapshot_store::threads::TooFewThreads;
 use snapshot_store::{ReadError, VerifyError};
 use snapshot_tools::fingerprint::DocumentError;
 
@@ -142,9 +142,9 @@ pub(crate) enum CliError {
         /// Why.
         source: io::Error,
     },
-    /// The system grants too few threads.
+    /// The system grants too little.
     #[error(transparent)]
-    Threads(#[from] TooFewThreads),
+    Limit(#[from] LimitError),
     /// The result cannot be printed.
     #[error("cannot write to standard output")]
     Stdout(#[source] io::Error),
@@ -334,7 +334,7 @@ impl CliError {
             | Self::Diff { .. } => "snapshot",
             Self::Document { .. } => "fingerprint",
             Self::NoScratch { .. } | Self::Scratch { .. } => "scratch",
-            Self::Threads(_) => "limit",
+            Self::Limit(_) => "limit",
         }
     }
 }

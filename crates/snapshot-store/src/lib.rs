@@ -12,6 +12,7 @@ pub mod chunks;
 mod clone;
 pub mod create;
 pub mod cursor;
+pub mod limits;
 pub mod load;
 pub mod lock;
 pub mod merge;
@@ -28,7 +29,7 @@ mod scan;
 pub mod schema;
 pub mod space;
 pub mod summary;
-pub mod threads;
+
 pub mod transport;
 pub mod verify;
 pub mod wal;

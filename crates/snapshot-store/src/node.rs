@@ -13,6 +13,7 @@ use rocksdb::{
     SingleThreaded,
 };
 
+use crate::limits;
 use crate::open::{self, Database, OpenError, OpenWarning};
 use crate::publish;
 use crate::schema::{ColumnFamily, LATEST_HANDLED_EVENT_INDEX_KEY};
@@ -151,8 +152,7 @@ pub fn check_checkpoint(path: &Path) -> Result<Vec<OpenWarning>, OpenError> {
     options.set_paranoid_checks(true);
     // Of files to open at once; a node has thousands, and none has to be opened for that.
     options.set_max_open_files(16);
-    // Where no thread can be had, RocksDB ends the process.
-    options.set_max_file_opening_threads(1);
+    limits::spare_threads(&mut options);
     let families = DB::list_cf(&options, path).map_err(failed)?;
     let families = families
         .into_iter()

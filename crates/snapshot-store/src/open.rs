@@ -14,10 +14,10 @@ use rocksdb::{ColumnFamilyDescriptor, DB, Options};
 use rustix::process::{Resource, getrlimit};
 use snapshot_format::{PerTable, Table};
 
+use crate::limits;
 use crate::lock::{self, LockState};
 use crate::merge::MergeFailures;
 use crate::schema::{self, ColumnFamily};
-use crate::threads;
 
 pub use self::error::{OpenError, OpenWarning};
 pub(crate) use self::examine::require_family_files;
@@ -116,7 +116,7 @@ impl Database {
         } = examine_files(path, options)?;
         require_column_families(path, column_families)?;
         require_files(path, column_families)?;
-        threads::require_for_database()?;
+        limits::require_for_reading()?;
         observe(OpenStep::Examined);
 
         let failures = MergeFailures::new();
@@ -212,8 +212,7 @@ fn examine_files(path: &Path, options: &OpenOptions) -> Result<Examined, OpenErr
 fn database_options(damage: Damage) -> Options {
     let mut options = Options::default();
     options.set_wal_recovery_mode(damage.mode());
-    // It ends the process where no thread can be had.
-    options.set_max_file_opening_threads(1);
+    limits::spare_threads(&mut options);
     options.set_paranoid_checks(true);
     // All files are opened at once: a file that is missing shows now, not half-way.
     options.set_max_open_files(-1);

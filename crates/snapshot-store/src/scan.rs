@@ -3,11 +3,11 @@
 use rocksdb::{DBRawIteratorWithThreadMode, ReadOptions};
 use snapshot_format::ObjectId;
 
+use crate::limits::LimitError;
 use crate::merge::MergeFailure;
 use crate::open::Database;
 use crate::plan::KeyRange;
 use crate::schema::ColumnFamily;
-use crate::threads::TooFewThreads;
 
 /// Why a table could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -27,9 +27,9 @@ pub enum ScanError {
         /// The row's key and the cause.
         failure: Box<MergeFailure>,
     },
-    /// No thread can be had to scan with.
+    /// The system grants too little.
     #[error(transparent)]
-    Threads(#[from] TooFewThreads),
+    Limit(#[from] LimitError),
     /// A scanning thread panicked, which is a bug.
     #[error("a scanning thread panicked; this is a bug, please report it")]
     Thread,

@@ -93,10 +93,7 @@ fn an_output_that_exists_is_refused_at_once() {
     let error = AtomicFile::create(&path, Replace::Refuse).unwrap_err();
     assert_eq!(
         error.to_string(),
-        format!(
-            "{} already exists; use --force to replace it, or choose another path",
-            path.display()
-        )
+        format!("{} already exists; choose another path", path.display())
     );
     assert_eq!(names(dir.path()), ["out.bin"]);
 }

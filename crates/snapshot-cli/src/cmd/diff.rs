@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use snapshot_format::{Framing, Header, Table};
-use snapshot_store::threads::TooFewThreads;
+use snapshot_store::limits::LimitError;
 use snapshot_store::{Progress, SnapshotSummary};
 use snapshot_tools::diff::{Collector, DiffError, DiffSummary, diff};
 use snapshot_tools::rows::{Interrupted, RowReceiver, RowSender, passes, side_by_side};
@@ -147,7 +147,7 @@ fn walk(
             Ok(collector.finish())
         },
     )
-    .map_err(|source| TooFewThreads::new(2, source))?;
+    .map_err(|source| LimitError::threads(2, source))?;
     Ok(Walk { sides, result })
 }
 

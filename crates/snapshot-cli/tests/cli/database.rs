@@ -250,7 +250,8 @@ fn a_torn_wal_is_refused_or_taken_with_a_warning_if_told() {
     let mut flipped = bytes.clone();
     flipped[bytes.len() / 2] ^= 1;
     fs::write(&wal, flipped).expect("write");
-    create(&db, &[]).refused(3, &["000022.log", "damaged"]);
+    create(&db, &[]).refused(3, &["000022.log", "damaged", "point-in-time"]);
+    create(&db, &["--wal-recovery", "tolerate-torn-tail"]).refused(3, &["000022.log", "damaged"]);
     let outcome = create(&db, &["--wal-recovery", "point-in-time", "--json"]).exits(0);
     assert_ne!(outcome.stdout, fixture_bytes("sealed.bin"));
     let report = outcome.stderr.lines().last().expect("a report");

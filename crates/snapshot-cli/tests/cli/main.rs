@@ -3,6 +3,7 @@
 //! One test program, since each would link RocksDB anew. `common` runs the binary and judges how it
 //! ended; the other modules have one subject each.
 
+mod advice;
 mod bench;
 mod bits;
 mod check;
@@ -18,6 +19,7 @@ mod fingerprint;
 mod help;
 mod inspect;
 mod interrupted;
+mod limits;
 mod locked;
 mod look;
 mod operations;

@@ -18,6 +18,7 @@ use rocksdb::{Cache, ColumnFamilyDescriptor, DB, DBRecoveryMode, Env, Options};
 pub use self::error::{CloneError, CloneWarning, Obstacle};
 
 use self::error::io_error;
+use crate::limits;
 use crate::merge::MergeFailures;
 use crate::open::WalRecovery;
 use crate::options_file::OptionsFile;
@@ -127,7 +128,7 @@ pub(crate) fn open(
         _ => DBRecoveryMode::PointInTime,
     });
     options.set_max_open_files(MAX_OPEN_FILES);
-    options.set_max_file_opening_threads(1);
+    limits::spare_threads(&mut options);
     options.set_max_total_wal_size(u64::MAX);
     options.set_db_log_dir(scratch);
     let manifest = wal::read_manifest(dir)?;

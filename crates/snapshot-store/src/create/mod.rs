@@ -16,12 +16,12 @@ use snapshot_format::{
     Sink, Table,
 };
 
+use crate::limits::LimitError;
 use crate::open::Database;
 use crate::progress::Progress;
 use crate::publish::{PublishError, Replace};
 use crate::scan::ScanError;
 use crate::summary::SnapshotSummary;
-use crate::threads::TooFewThreads;
 use crate::transport::OutputFile;
 
 /// Why a snapshot could not be created.
@@ -50,9 +50,9 @@ pub enum CreateError {
     /// The output file could not be made or published.
     #[error(transparent)]
     Publish(#[from] PublishError),
-    /// No thread can be had to scan with.
+    /// The system grants too little.
     #[error(transparent)]
-    Threads(#[from] TooFewThreads),
+    Limit(#[from] LimitError),
     /// A scanning thread panicked, which is a bug.
     #[error("a scanning thread panicked; this is a bug, please report it")]
     Thread,

@@ -5,9 +5,9 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::limits::LimitError;
 use crate::lock::LockError;
 use crate::options_file::OptionsFileError;
-use crate::threads::TooFewThreads;
 use crate::wal::WalError;
 
 /// Something the opener of a database should tell its user.
@@ -205,9 +205,9 @@ pub enum OpenError {
     /// The options file cannot be read.
     #[error(transparent)]
     OptionsFile(#[from] OptionsFileError),
-    /// RocksDB needs threads that the system does not grant.
+    /// The system grants too little.
     #[error(transparent)]
-    Threads(#[from] TooFewThreads),
+    Limit(#[from] LimitError),
     /// This process may not have so many files open.
     #[error(
         "RocksDB cannot open all files of {}: this process may have {limit} open, as `ulimit -n` says; \

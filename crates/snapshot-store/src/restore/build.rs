@@ -18,6 +18,7 @@ use super::workers::{self, Queue};
 use super::{Plan, VerifiedSnapshot};
 use crate::clone::CloneOptions;
 use crate::cursor::EventCursor;
+use crate::limits;
 use crate::progress::Progress;
 use crate::schema::{ColumnFamily, EVENT_CURSOR_KEY, LATEST_HANDLED_EVENT_INDEX_KEY};
 use crate::summary::SnapshotSummary;
@@ -72,6 +73,8 @@ impl Tables {
     }
 
     fn build_with(plan: Plan, wanted: Objects, progress: &Progress) -> Result<Self, RestoreError> {
+        // Now, and not after all the work.
+        limits::require_for_writing()?;
         let resume = plan.resume();
         let Plan {
             snapshot,

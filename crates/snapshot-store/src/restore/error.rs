@@ -11,10 +11,10 @@ use super::aggregate::TooManyObjects;
 use super::preflight::Finding;
 use crate::clone::CloneError;
 use crate::create::CreateError;
+use crate::limits::LimitError;
 use crate::lock::LockError;
 use crate::open::OpenError;
 use crate::publish::PublishError;
-use crate::threads::TooFewThreads;
 use crate::verify::VerifyError;
 
 /// Why a snapshot could not be restored.
@@ -121,9 +121,9 @@ pub enum RestoreError {
         /// How many.
         source: TooManyObjects,
     },
-    /// No thread can be had to build tables with.
+    /// The system grants too little.
     #[error(transparent)]
-    Threads(#[from] TooFewThreads),
+    Limit(#[from] LimitError),
     /// A thread panicked, which is a bug.
     #[error("a thread panicked; this is a bug, please report it")]
     Thread,

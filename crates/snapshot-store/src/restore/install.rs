@@ -17,6 +17,7 @@ use super::staging::Staging;
 use crate::clone::{self, CloneOptions, CloneWarning};
 use crate::create::{CreateOptions, create};
 use crate::lock::HeldLock;
+use crate::limits;
 use crate::merge::MergeFailures;
 use crate::open::{Database, OpenOptions, WalRecovery};
 use crate::progress::Progress;
@@ -149,6 +150,7 @@ impl Install<'_> {
         let mut options = Options::default();
         options.create_if_missing(true);
         options.create_missing_column_families(true);
+        limits::spare_threads(&mut options);
         options.set_error_if_exists(true);
         let db = DB::open_cf_descriptors(&options, &dir, new_families(&failures))
             .map_err(rocksdb_error("create", &dir))?;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use super::error::RestoreError;
-use crate::threads;
+use crate::limits;
 
 /// Jobs that are not taken yet.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub(crate) fn run<T: Send>(
         done
     };
     thread::scope(|scope| {
-        let workers = threads::spawn_up_to(scope, wanted.clamp(1, count.max(1)), &work)?;
+        let workers = limits::spawn_up_to(scope, wanted.clamp(1, count.max(1)), &work)?;
         workers
             .into_iter()
             .map(|worker| worker.join().unwrap_or(Err(RestoreError::Thread)))

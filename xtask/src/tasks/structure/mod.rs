@@ -4,6 +4,7 @@
 //! One file per check. Each judges plain data in a function without side effects, so its unit tests
 //! can show that it fails when it should.
 
+mod advice;
 mod ascii;
 mod dependencies;
 mod forbidden;
@@ -73,6 +74,7 @@ const CHECKS: &[(&str, Check)] = &[
         "no ignored, unfinished, sleeping or toothless tests",
         forbidden::check,
     ),
+    ("libraries name no option of a command", advice::check),
     ("sources are ASCII", ascii::check),
     ("links between documents lead somewhere", links::check),
 ];
