@@ -10,7 +10,7 @@ use rocksdb::DB;
 use snapshot_format::{Header, SealedHeader, Table};
 use snapshot_store::open::OpenStep;
 use snapshot_store::schema::ColumnFamily;
-use snapshot_store::wal::{Fault, WalError};
+use snapshot_store::wal::{Fault, WalError, read_manifest};
 use snapshot_store::{
     CreateOptions, Database, OpenError, OpenOptions, OpenWarning, Progress, WalRecovery, create,
 };
@@ -29,6 +29,7 @@ fn open_with(path: &Path, wal_recovery: WalRecovery) -> Result<Database, OpenErr
     Database::open(path, &options)
 }
 
+#[track_caller]
 fn log_error(opened: Result<Database, OpenError>) -> WalError {
     match opened {
         Err(OpenError::Log(error)) => error,
@@ -173,8 +174,11 @@ fn logs_and_tables_in_other_directories_are_refused() {
     );
     fs::write(&options, &text).expect("written");
 
-    let lost = path.join("000016.sst");
-    fs::rename(&lost, elsewhere.path().join("000016.sst")).expect("renamed");
+    let manifest = read_manifest(&path).expect("intact");
+    let pools = manifest.family("storage_pool_info").expect("a table");
+    let name = format!("{:06}.sst", pools.tables.keys().next().expect("a file"));
+    let lost = path.join(&name);
+    fs::rename(&lost, elsewhere.path().join(&name)).expect("renamed");
     let error = open(&path).expect_err("a table is missing");
     assert!(
         matches!(&error, OpenError::MissingFile { file, .. } if *file == lost),
@@ -250,7 +254,7 @@ fn only_an_incomplete_last_record_of_the_last_log_is_tolerated() {
     let log = path.join(NODE_LOG);
     let whole = fs::read(&log).expect("a log");
     let tolerant = || open_with(&path, WalRecovery::TolerateTornTail);
-    for cut in [1, 7, 18, 25, 5_000] {
+    for cut in [1, 7, 18, 25, 5_003] {
         fs::write(&log, &whole[..whole.len() - cut]).expect("written");
         let error = log_error(open(&path));
         assert!(matches!(error, WalError::TornTail { .. }), "{cut}: {error}");

@@ -103,6 +103,8 @@ pub struct Manifest {
     pub min_log_number: u64,
     /// Logs that must be there, where the database keeps track of them, and their synced size.
     pub tracked_logs: BTreeMap<u64, Option<u64>>,
+    /// Whether a column family was dropped since the manifest was begun.
+    dropped_family: bool,
 }
 
 /// What the manifest says of a column family.
@@ -141,6 +143,18 @@ impl Manifest {
     #[must_use]
     pub fn family(&self, name: &str) -> Option<&Family> {
         self.families.values().find(|family| family.name == name)
+    }
+
+    /// Logs that must be there, as far as that is certain.
+    ///
+    /// A number above the manifest's own was given to a log while the manifest was in use; a lower one may stand
+    /// for the first log after a recovery, which then got the next number that was free. Column families
+    /// without rows in memory need no log, which shows in [`Self::min_log_number`] unless one was dropped since.
+    pub(super) fn needed_logs(&self) -> impl Iterator<Item = u64> + '_ {
+        let numbers = self.families.values().map(|family| family.log_number);
+        numbers.filter(|number| {
+            !self.dropped_family && *number > self.number && *number >= self.min_log_number
+        })
     }
 
     /// The largest log number of a column family. A database that is open for writing has a log of this
@@ -260,6 +274,7 @@ impl Live {
         }
         if edit.drops_column_family {
             files.families.remove(&edit.column_family);
+            files.dropped_family = true;
             return;
         }
         let family = files.families.entry(edit.column_family).or_default();

@@ -154,13 +154,8 @@ pub fn require_logs(dir: &Path, manifest: &Manifest) -> Result<(), WalError> {
     if *newest < manifest.max_log_number() {
         return Err(missing(manifest.max_log_number()));
     }
-    // A number above the manifest's own was given to a log when the manifest was in use. A lower one may
-    // stand for the first log after a recovery, which then got the next number that was free.
-    let in_use = manifest.families.values().map(|family| family.log_number);
-    match in_use
-        .filter(|number| *number > manifest.number && !logs.contains_key(number))
-        .min()
-    {
+    let mut needed = manifest.needed_logs();
+    match needed.find(|number| !logs.contains_key(number)) {
         Some(number) => Err(missing(number)),
         None => Ok(()),
     }

@@ -203,7 +203,7 @@ fn a_batch_has_a_whole_header_and_a_possible_sequence_number() {
         header_says(40),
         (
             0,
-            Fault::TruncatedPayload {
+            Fault::WrongLength {
                 expected: 40,
                 got: 22
             }
