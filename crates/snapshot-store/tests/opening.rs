@@ -141,6 +141,26 @@ fn any_of_several_logs_is_missed() {
 }
 
 #[test]
+fn logs_of_which_no_row_is_needed_may_be_gone() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("db");
+    let mut db = create_database(&path);
+    for n in 1..=3_u32 {
+        // Its first log goes with the next flush, as it has no rows.
+        db.create_cf(format!("shard-{n}"), &rocksdb::Options::default())
+            .expect("a family");
+        let (table, key, value) = pool_row(n, n.into());
+        let family = db.cf_handle(table.name()).expect("a family");
+        db.put_cf(family, key, value).expect("put");
+        db.flush_cf(family).expect("flush");
+    }
+    assert_eq!(logs(&path).len(), 1);
+    db.drop_cf("shard-2").expect("dropped");
+    drop(db);
+    open(&path).expect("whole");
+}
+
+#[test]
 fn a_database_that_was_closed_has_all_its_logs() {
     let dir = tempfile::tempdir().expect("a directory");
     for rows in [0, 1, 100] {
