@@ -19,6 +19,7 @@ use snapshot_store::{ReadError, VerifyError};
 use snapshot_tools::fingerprint::DocumentError;
 
 use crate::exit::Exit;
+use crate::outlet::OutletError;
 
 /// Why a command could not do what it was told. The library's errors are boxed, as they are large.
 #[derive(Debug, thiserror::Error)]
@@ -148,6 +149,17 @@ pub(crate) enum CliError {
     /// The result cannot be printed.
     #[error("cannot write to standard output")]
     Stdout(#[source] io::Error),
+    /// The result cannot be printed where it goes when standard output carries a snapshot.
+    #[error("cannot write to standard error")]
+    Stderr(#[source] io::Error),
+    /// What can be read once is read twice by a command.
+    #[error(
+        "{name} can be read only once, and this command reads its inputs twice: save it to a file first"
+    )]
+    NotAFile {
+        /// The input or output.
+        name: String,
+    },
 }
 
 /// Why a command line that parses makes no sense.
@@ -227,6 +239,24 @@ pub(crate) enum UsageError {
     /// Standard input can be read once.
     #[error("standard input (-) can be given once only")]
     StdinTwice,
+    /// A named pipe can be read once.
+    #[error("{name} is a pipe and can be given once only")]
+    PipeTwice {
+        /// The input.
+        name: String,
+    },
+    /// The output must not be written.
+    #[error(transparent)]
+    Outlet(#[from] OutletError),
+    /// A checksum would be made for what has none.
+    #[error(
+        "{name} is counted and has no checksum of its own, so damage to it would get a valid one: give the digest \
+         that its node logged with --expect-digest, or accept that with --without-digest"
+    )]
+    NoDigest {
+        /// The input.
+        name: String,
+    },
 }
 
 macro_rules! boxed_from {
@@ -325,11 +355,13 @@ impl CliError {
             | Self::ReadBack { .. }
             | Self::Dump { .. }
             | Self::Stdout(_)
+            | Self::Stderr(_)
             | Self::Publish(_)
             | Self::Page { .. } => "output",
             Self::Verify(_)
             | Self::Stdin { .. }
             | Self::NotWhole { .. }
+            | Self::NotAFile { .. }
             | Self::Changed { .. }
             | Self::Diff { .. } => "snapshot",
             Self::Document { .. } => "fingerprint",

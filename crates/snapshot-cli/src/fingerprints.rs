@@ -67,7 +67,7 @@ pub(crate) fn take(
     };
     let kind = match source {
         Source::Stdin => InputKind::Stdin,
-        Source::File(_) => InputKind::File,
+        Source::File(_) | Source::Special(_) => InputKind::File,
         Source::Database(_) => InputKind::Database,
     };
     let rows = fingerprinter.finish();

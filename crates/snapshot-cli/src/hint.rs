@@ -181,7 +181,19 @@ fn reading(error: &ReadError) -> Vec<&'static str> {
         ReadError::Zstd(ZstdError::Window { .. }) => {
             vec!["the zstd program decompresses it when its option `long=31` is given"]
         }
+        ReadError::Foreign(foreign) => vec![decompressing(*foreign)],
         _ => Vec::new(),
+    }
+}
+
+/// How compressed input is read all the same.
+const fn decompressing(foreign: Foreign) -> &'static str {
+    match foreign {
+        Foreign::Gzip => "gzip -dc FILE | blob-snapshot ... -",
+        Foreign::Bzip2 => "bzip2 -dc FILE | blob-snapshot ... -",
+        Foreign::Xz => "xz -dc FILE | blob-snapshot ... -",
+        Foreign::Lz4 => "lz4 -dc FILE | blob-snapshot ... -",
+        _ => "unzip -p FILE | blob-snapshot ... -",
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! How it was named is for `source`. Nothing here prints.
 
-use std::io::{self, Cursor, Read, Write};
+use std::fs::File;
+use std::io::{self, Cursor, Read, Seek as _, Write};
 use std::path::{Path, PathBuf};
 
 use snapshot_format::{
@@ -16,7 +17,6 @@ use snapshot_store::verify::{ReadError, VerifyError, decode, decode_file};
 use snapshot_store::{Progress, SnapshotSummary};
 use snapshot_tools::header::{Origin, reframed};
 use snapshot_tools::rows::passes;
-use tempfile::{NamedTempFile, TempPath};
 
 use crate::error::CliError;
 use crate::progress::Unit;
@@ -25,8 +25,6 @@ use crate::progress::Unit;
 pub(crate) struct Input {
     medium: Medium,
     framing: Framing,
-    /// The temporary file that is read in the place of a stream.
-    kept: Option<TempPath>,
 }
 
 enum Medium {
@@ -34,6 +32,8 @@ enum Medium {
     File(PathBuf),
     /// Standard input, a pipe or the like: the path, if it has one, and what is yet to be read.
     Stream(Option<PathBuf>, Box<dyn Read + Send>),
+    /// What a stream held, in a temporary file that has no name, so that nothing of it can be left.
+    Kept(Option<PathBuf>, File),
     /// A database, and what the header says.
     Database(Box<Database>, Header, CreateOptions),
 }
@@ -41,23 +41,19 @@ enum Medium {
 impl Input {
     /// The file at `path`. One that cannot be opened fails when it is read.
     pub(crate) fn file(path: &Path) -> Self {
-        let is_stream = path
-            .metadata()
-            .is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
-        let Ok(file) = transport::open(path) else {
-            return Self {
-                medium: Medium::File(path.to_path_buf()),
-                framing: Framing::Sealed,
-                kept: None,
-            };
-        };
-        if is_stream {
-            return Self::decompressed(Some(path.to_path_buf()), file);
-        }
+        let begin = transport::open(path).map(begin).unwrap_or_default();
         Self {
-            framing: framing_of(&begin(file)),
+            framing: framing_of(&begin),
             medium: Medium::File(path.to_path_buf()),
-            kept: None,
+        }
+    }
+
+    /// The named pipe or device at `path`, which can be read once.
+    pub(crate) fn special(path: &Path) -> Result<Self, CliError> {
+        let path = path.to_path_buf();
+        match transport::open(&path) {
+            Ok(reader) => Ok(Self::decompressed(Some(path), reader)),
+            Err(source) => Err(VerifyError::Open { path, source }.into()),
         }
     }
 
@@ -73,7 +69,6 @@ impl Input {
         Self {
             framing: framing_of(&begin),
             medium: Medium::Stream(path, Box::new(Cursor::new(begin).chain(reader))),
-            kept: None,
         }
     }
 
@@ -82,7 +77,6 @@ impl Input {
         Self {
             framing: header.framing(),
             medium: Medium::Database(Box::new(database), header, options),
-            kept: None,
         }
     }
 
@@ -99,24 +93,24 @@ impl Input {
     /// Whether its header was found, or made up by options.
     pub(crate) const fn origin(&self) -> Origin {
         match self.medium {
-            Medium::File(_) | Medium::Stream(..) => Origin::Found,
             Medium::Database(..) => Origin::Assumed,
+            _ => Origin::Found,
         }
     }
 
     /// What reading it is called while it lasts.
     pub(crate) const fn what(&self) -> &'static str {
         match self.medium {
-            Medium::File(_) | Medium::Stream(..) => "reading",
             Medium::Database(..) => "serializing",
+            _ => "reading",
         }
     }
 
     /// What reading it counts.
     pub(crate) const fn unit(&self) -> Unit {
         match self.medium {
-            Medium::File(_) | Medium::Stream(..) => Unit::Bytes,
             Medium::Database(..) => Unit::Rows,
+            _ => Unit::Bytes,
         }
     }
 
@@ -141,6 +135,10 @@ impl Input {
             Medium::Stream(path, reader) => {
                 decode(reader, progress, on_event).map_err(|source| stream_error(path, source))
             }
+            Medium::Kept(path, file) => (file.rewind())
+                .map_err(|source| ReadError::new(0, source))
+                .and_then(|()| decode(file, progress, on_event))
+                .map_err(|source| stream_error(path, source)),
             Medium::Database(database, header, options) => {
                 let sink = DecodingWriter {
                     decoder: Decoder::new(),
@@ -165,12 +163,11 @@ impl Input {
             path: std::env::temp_dir(),
             source,
         };
-        let mut file = NamedTempFile::new().map_err(scratch)?;
-        let tee = Tee(reader, file.as_file_mut());
+        let mut file = tempfile::tempfile().map_err(scratch)?;
+        let tee = Tee(reader, &mut file);
         let summary =
             decode(tee, progress, on_event).map_err(|source| stream_error(path, source))?;
-        self.medium = Medium::File(file.path().to_path_buf());
-        self.kept = Some(file.into_temp_path());
+        self.medium = Medium::Kept(path.take(), file);
         Ok(summary)
     }
 
@@ -205,6 +202,8 @@ impl Input {
                     .map_err(|source| stream_error(&Some(path), ReadError::new(0, source))),
                 Err(source) => Err(VerifyError::Open { path, source }.into()),
             },
+            Medium::Kept(path, file) => (file.take(limit).read_to_end(&mut bytes))
+                .map_err(|source| stream_error(&path, ReadError::new(0, source))),
             Medium::Stream(path, reader) => reader
                 .take(limit)
                 .read_to_end(&mut bytes)
@@ -224,7 +223,7 @@ impl Input {
                 *reader = Box::new(Cursor::new(peeked.clone()).chain(rest));
                 peeked
             }
-            Medium::Database(..) => Vec::new(),
+            Medium::Kept(..) | Medium::Database(..) => Vec::new(),
         };
         begin.trim_ascii_start().starts_with(b"{")
     }
@@ -244,7 +243,7 @@ impl Input {
             Medium::Database(database, _, options) => Ok(Some(
                 create(database, &header, io::sink(), options, progress)?.digest,
             )),
-            Medium::File(_) => self
+            Medium::File(_) | Medium::Kept(..) => self
                 .reencode(&header, summary, CountingSink::default(), progress)
                 .map(|other| Some(other.digest)),
         }
@@ -312,8 +311,10 @@ impl Input {
 
     fn changed(&self, what: &dyn std::fmt::Display) -> CliError {
         let name = match &self.medium {
-            Medium::File(path) | Medium::Stream(Some(path), _) => path.display().to_string(),
-            Medium::Stream(None, _) => "-".to_owned(),
+            Medium::File(path) | Medium::Stream(Some(path), _) | Medium::Kept(Some(path), _) => {
+                path.display().to_string()
+            }
+            Medium::Stream(None, _) | Medium::Kept(None, _) => "-".to_owned(),
             Medium::Database(database, ..) => database.path().display().to_string(),
         };
         CliError::Changed {

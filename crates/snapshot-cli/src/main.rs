@@ -19,6 +19,7 @@ mod fingerprints;
 mod header;
 mod hint;
 mod input;
+mod outlet;
 mod output;
 mod overviews;
 mod progress;
@@ -61,9 +62,13 @@ fn run(cli: Cli, options: Options) -> Exit {
 /// Prints what clap has to say: help and version, or what is wrong with the command line.
 fn explain(error: &clap::Error) -> Exit {
     if !error.use_stderr() {
-        // Whoever closed the pipe has read enough.
-        let _ = error.print();
-        return Exit::Ok;
+        return Output::help(&error.render()).map_or_else(
+            |error| {
+                Output::plain().error(&error, error.exit());
+                error.exit()
+            },
+            |()| Exit::Ok,
+        );
     }
     if std::env::args_os().any(|arg| arg == "--json") {
         Output::usage_as_json(&error.render().to_string());

@@ -9,6 +9,7 @@ use std::fmt::{self, Display, Write as _};
 use std::io::{self, IsTerminal as _, Write as _};
 
 use anstyle::{AnsiColor, Style};
+use clap::builder::StyledStr;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -47,11 +48,26 @@ impl Output {
         Self {
             json: args.json,
             quiet: args.quiet,
+            ..Self::plain()
+        }
+    }
+
+    /// For what is said before there is a command line.
+    pub(crate) const fn plain() -> Self {
+        Self {
+            json: false,
+            quiet: false,
             results_to_stderr: false,
             reader_gone: false,
             warnings: Vec::new(),
             options,
         }
+    }
+
+    /// Prints help or the version, as clap words and colors it.
+    pub(crate) fn help(text: &StyledStr) -> Result<(), CliError> {
+        let text = text.ansi().to_string();
+        Self::plain().print(&text.trim_end_matches('\n'))
     }
 
     /// From now on standard output carries a snapshot.
@@ -174,24 +190,26 @@ impl Output {
     }
 
     fn print(&mut self, text: &dyn Display) -> Result<(), CliError> {
-        if self.results_to_stderr {
-            self.stderr(text);
-            return Ok(());
-        }
         if self.reader_gone {
             return Ok(());
         }
-        let mut stdout = anstream::stdout().lock();
-        match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        let printed = if self.results_to_stderr {
+            writeln!(anstream::stderr().lock(), "{text}")
+        } else {
+            let mut stdout = anstream::stdout().lock();
+            writeln!(stdout, "{text}").and_then(|()| stdout.flush())
+        };
+        match printed {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 self.reader_gone = true;
                 Ok(())
             }
-            result => result.map_err(CliError::Stdout),
+            Err(error) if self.results_to_stderr => Err(CliError::Stderr(error)),
+            printed => printed.map_err(CliError::Stdout),
         }
     }
 
-    /// Whoever closed standard error does not want to know.
+    /// Whoever closed standard error does not want to know, and there is no other place to say so.
     fn stderr(&self, text: &dyn Display) {
         let _ = writeln!(anstream::stderr().lock(), "{text}");
     }

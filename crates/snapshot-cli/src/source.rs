@@ -1,11 +1,17 @@
 //! Where a command reads a snapshot from: a file, standard input, or a database that is serialized
 //! while it is read. Commands that look at rows see the same events from all of them: see `input`.
+//!
+//! What can be read once only is known here: a command that reads twice keeps it, as `input` can, or refuses it.
 
+use std::fs;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
-use snapshot_format::{Epoch, Event, Header, SealedHeader, Table};
+use serde::Serialize;
+use snapshot_format::{Epoch, Event, Framing, Header, SealedHeader, Table};
 use snapshot_store::SnapshotSummary;
 use snapshot_store::open::Database;
+use snapshot_store::publish::is_same_file;
 use snapshot_store::schema::ColumnFamily;
 use snapshot_store::verify::decode_file;
 
@@ -13,7 +19,7 @@ use crate::args::OpenArgs;
 use crate::error::{CliError, UsageError};
 use crate::header::HeaderArgs;
 use crate::input::Input;
-use crate::output::Output;
+use crate::output::{Output, Shown};
 use crate::progress::Unit;
 
 /// Something a snapshot can be read from.
@@ -23,32 +29,52 @@ pub(crate) enum Source {
     Stdin,
     /// A snapshot file.
     File(PathBuf),
+    /// A named pipe or device, which can be read once.
+    Special(PathBuf),
     /// The directory of a database.
     Database(PathBuf),
 }
 
 impl Source {
-    /// What `path` names: `-` is standard input, a directory is a database.
+    /// What `path` names: `-` is standard input, as is its pipe by another name; a directory is a database.
     pub(crate) fn of(path: &Path) -> Self {
-        if path.as_os_str() == "-" {
-            Self::Stdin
-        } else if path.is_dir() {
-            Self::Database(path.to_path_buf())
-        } else {
-            Self::File(path.to_path_buf())
+        let kind = fs::metadata(path).map(|metadata| metadata.file_type());
+        let path_buf = path.to_path_buf();
+        match kind {
+            _ if path.as_os_str() == "-" => Self::Stdin,
+            Ok(kind) if kind.is_dir() => Self::Database(path_buf),
+            Ok(kind) if kind.is_file() => Self::File(path_buf),
+            Ok(kind) if !kind.is_char_device() && is_stdin(path) => Self::Stdin,
+            Ok(_) => Self::Special(path_buf),
+            // Opening it says why.
+            Err(_) => Self::File(path_buf),
         }
     }
 
-    /// As [`Self::of`] for each path.
+    /// As [`Self::of`] for each path; what can be read once must be given once.
     pub(crate) fn all(paths: &[PathBuf]) -> Result<Vec<Self>, UsageError> {
         let sources: Vec<Self> = paths.iter().map(|path| Self::of(path)).collect();
-        match sources
-            .iter()
-            .filter(|source| **source == Self::Stdin)
-            .count()
-        {
-            0 | 1 => Ok(sources),
-            _ => Err(UsageError::StdinTwice),
+        for (index, source) in sources.iter().enumerate() {
+            let mut before = sources.iter().take(index);
+            match source {
+                Self::Stdin if before.any(|other| other == source) => {
+                    return Err(UsageError::StdinTwice);
+                }
+                Self::Special(path) if before.any(|other| is_same_pipe(path, other)) => {
+                    let name = source.name();
+                    return Err(UsageError::PipeTwice { name });
+                }
+                _ => {}
+            }
+        }
+        Ok(sources)
+    }
+
+    /// Where it lies.
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::Stdin => Path::new("/dev/stdin"),
+            Self::File(path) | Self::Special(path) | Self::Database(path) => path,
         }
     }
 
@@ -56,7 +82,7 @@ impl Source {
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Stdin => "-".to_owned(),
-            Self::File(path) | Self::Database(path) => path.display().to_string(),
+            _ => self.path().display().to_string(),
         }
     }
 
@@ -64,7 +90,7 @@ impl Source {
     pub(crate) const fn kind(&self) -> &'static str {
         match self {
             Self::Stdin => "stdin",
-            Self::File(_) => "file",
+            Self::File(_) | Self::Special(_) => "file",
             Self::Database(_) => "database",
         }
     }
@@ -80,9 +106,7 @@ impl Source {
         out.meter()
             .during("reading", Unit::Bytes, |progress| match self {
                 Self::Stdin => Input::stdin()?.read(progress, on_event),
-                Self::File(path) | Self::Database(path) => {
-                    Ok(decode_file(path, progress, on_event)?)
-                }
+                _ => Ok(decode_file(self.path(), progress, on_event)?),
             })
     }
 }
@@ -139,6 +163,7 @@ impl Reader<'_> {
         match source {
             Source::Stdin => Input::stdin(),
             Source::File(path) => Ok(Input::file(path)),
+            Source::Special(path) => Input::special(path),
             Source::Database(path) => {
                 let header = Header::Sealed(SealedHeader::offline(Epoch(0)));
                 let database = open(path, args, out)?;
@@ -152,6 +177,7 @@ impl Reader<'_> {
         match source {
             Source::Stdin => Input::stdin(),
             Source::File(path) => Ok(Input::file(path)),
+            Source::Special(path) => Input::special(path),
             Source::Database(path) => {
                 let header = self.header.resolve(path, out)?;
                 let database = open(path, self.open, out)?;
@@ -159,6 +185,62 @@ impl Reader<'_> {
                 Ok(Input::database(database, header, options))
             }
         }
+    }
+}
+
+/// Whether `path` is what standard input is.
+fn is_stdin(path: &Path) -> bool {
+    is_same_file(path, Path::new("/dev/stdin"))
+}
+
+/// Whether `other` is the named pipe `path` too.
+fn is_same_pipe(path: &Path, other: &Source) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo())
+        && is_same_file(path, other.path())
+}
+
+/// Refuses what can be read once, for a command that reads its inputs twice.
+pub(crate) fn require_files(sources: &[Source]) -> Result<(), CliError> {
+    let once = |source: &&Source| matches!(source, Source::Stdin | Source::Special(_));
+    match sources.iter().find(once) {
+        Some(source) => Err(CliError::NotAFile {
+            name: source.name(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// What was proven of a snapshot that was read to its end, besides that it follows the rules of the format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Proof {
+    /// Its bytes have the checksum that it holds.
+    Checksum,
+    /// Its bytes have the digest that was expected.
+    ExpectedDigest,
+    /// Nothing: it holds no checksum, and no digest was expected.
+    Rules,
+}
+
+impl Proof {
+    /// Of what is read from `source` in `framing`; of a database, which is no file, there is none.
+    pub(crate) const fn of(source: &Source, framing: Framing) -> Option<Self> {
+        match (source, framing) {
+            (Source::Database(_), _) => None,
+            (_, Framing::Sealed) => Some(Self::Checksum),
+            (_, Framing::Counted) => Some(Self::Rules),
+        }
+    }
+}
+
+/// Says what was not proven of a snapshot that has no checksum of its own.
+pub(crate) fn note_unproven(source: &Source, framing: Framing, out: &Output) {
+    if Proof::of(source, framing) == Some(Proof::Rules) {
+        out.note(format_args!(
+            "{} is counted and has no checksum of its own: it follows the rules of the format, but a damaged \
+             value would not show; compare its digest with the one that its node logged",
+            Shown(&source.name())
+        ));
     }
 }
 

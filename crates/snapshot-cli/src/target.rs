@@ -16,9 +16,11 @@ use snapshot_store::transport::OutputFile;
 use snapshot_store::{Progress, SnapshotSummary};
 
 use crate::error::{CliError, UsageError};
+use crate::outlet;
 use crate::output::{Output, Shown};
 use crate::progress::Unit;
 use crate::report::{DigestLine, SnapshotReport, bytes};
+use crate::source::Source;
 
 /// Where one file goes.
 #[derive(Clone, Debug, Args)]
@@ -50,8 +52,9 @@ impl OutputArgs {
         is_stdout(&self.output)
     }
 
-    /// Refuses a terminal, before anything is read.
-    pub(crate) fn prepare(&self, out: &mut Output) -> Result<(), UsageError> {
+    /// Refuses a terminal, and what would cost one of `inputs`, before anything is read.
+    pub(crate) fn prepare(&self, inputs: &[Source], out: &mut Output) -> Result<(), UsageError> {
+        outlet::check(&self.output, inputs)?;
         if self.is_stdout() {
             if io::stdout().is_terminal() {
                 return Err(UsageError::Terminal);
@@ -121,8 +124,12 @@ pub(crate) const fn replace(force: bool) -> Replace {
 
 /// Keeps the output out of the database's directory, where the current directory may well be.
 pub(crate) fn require_outside(output: &Path, database: &Path) -> Result<(), UsageError> {
-    match (directory_of(output).canonicalize(), database.canonicalize()) {
-        (Ok(parent), Ok(database)) if parent.starts_with(&database) => {
+    // A link is followed: the file that it leads to is the one that is replaced.
+    let place = output
+        .canonicalize()
+        .or_else(|_| directory_of(output).canonicalize());
+    match (place, database.canonicalize()) {
+        (Ok(place), Ok(database)) if place.starts_with(&database) => {
             Err(UsageError::InsideDatabase {
                 path: output.to_path_buf(),
             })

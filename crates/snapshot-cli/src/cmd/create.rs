@@ -19,10 +19,11 @@ use crate::error::{CliError, UsageError};
 use crate::exit::{Exit, with_exit_codes};
 use crate::header::HeaderArgs;
 use crate::input::Input;
+use crate::outlet;
 use crate::output::{Output, Shown};
 use crate::progress::Unit;
 use crate::report::{DigestLine, SnapshotReport, bytes, seconds};
-use crate::source;
+use crate::source::{self, Source};
 use crate::target::{is_stdout, publish, replace, require_outside, stdout};
 
 /// Examples for `--help`.
@@ -81,6 +82,9 @@ struct Report {
 pub(crate) fn run(args: &CreateArgs, out: &mut Output) -> Result<Exit, CliError> {
     args.header.check()?;
     let to_stdout = args.output.as_deref().is_some_and(is_stdout);
+    if let Some(output) = &args.output {
+        outlet::check(output, &[Source::Database(args.db.clone())])?;
+    }
     if to_stdout {
         if io::stdout().is_terminal() {
             return Err(UsageError::Terminal.into());

@@ -12,12 +12,12 @@ use snapshot_tools::side::{Side, Sides};
 
 use crate::args::{OpenArgs, TableArg};
 use crate::differences::{Limit, Printer};
-use crate::error::{CliError, UsageError};
+use crate::error::CliError;
 use crate::exit::{Exit, with_exit_codes};
 use crate::header::HeaderArgs;
 use crate::input::Input;
 use crate::output::Output;
-use crate::source::{Reader, Source, require_whole};
+use crate::source::{Reader, Source, note_unproven, require_whole};
 
 /// Examples for `--help`.
 pub(crate) const HELP: &str = with_exit_codes!(
@@ -66,13 +66,11 @@ struct Walk {
 /// Runs the command.
 pub(crate) fn run(args: &DiffArgs, out: &mut Output) -> Result<Exit, CliError> {
     args.header.check()?;
+    Source::all(&[args.a.clone(), args.b.clone()])?;
     let sources = Sides {
         a: Source::of(&args.a),
         b: Source::of(&args.b),
     };
-    if sources.a == Source::Stdin && sources.b == Source::Stdin {
-        return Err(UsageError::StdinTwice.into());
-    }
     let reader = Reader {
         open: &args.open,
         header: &args.header,
@@ -82,6 +80,9 @@ pub(crate) fn run(args: &DiffArgs, out: &mut Output) -> Result<Exit, CliError> {
         a: reader.open(&sources.a, out)?,
         b: reader.open(&sources.b, out)?,
     };
+    for side in Side::ALL {
+        note_unproven(&sources[side], inputs[side].framing(), out);
+    }
     let order = order(&inputs)?;
     let mut printer = Printer::new(args.limit, args.table.map(Table::from), out);
     printer.begin(&sources, out)?;

@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
+use std::slice;
 
 use clap::Args;
 use serde::Serialize;
@@ -14,17 +15,18 @@ use crate::dump::{Format, Writer};
 use crate::error::{CliError, UsageError};
 use crate::exit::{Exit, with_exit_codes};
 use crate::input::Input;
+use crate::outlet;
 use crate::output::{Output, Shown};
 use crate::rows::{FilterArgs, each_row};
-use crate::source::{Reader, Source};
-use crate::target::{replace, require_outside, stdout};
+use crate::source::{Reader, Source, note_unproven};
+use crate::target::{is_stdout, replace, stdout};
 
 /// Examples for `--help`.
 pub(crate) const HELP: &str = with_exit_codes!(
     "Rows of all tables have one set of columns: table, key, blob_id, registered_epoch,\n",
     "certified_epoch, start_epoch, end_epoch, deletable, deleted, storage_pool_id, event_tx_digest,\n",
-    "event_seq. What a table does not have is empty. The format is told by --format or by the name of\n",
-    "the output: .jsonl, .csv, .parquet, the first two also with .zst. Rows come before the input is\n",
+    "event_seq. What a table does not have is empty, or null. The format is that of --format or of the\n",
+    "output's name: .jsonl, .csv, .parquet, the first two also with .zst. Rows come before the input is\n",
     "verified to its end: exit code 3 says that they are not to be used, and an output file then does\n",
     "not appear.\n",
     "\n",
@@ -70,17 +72,17 @@ struct Report {
 /// Runs the command.
 pub(crate) fn run(args: &DumpArgs, out: &mut Output) -> Result<Exit, CliError> {
     let source = Source::of(&args.path);
-    let format = args.format.unwrap_or_else(|| Format::of(&args.output));
-    let to_stdout = args.output.as_os_str() == "-";
+    outlet::check(&args.output, slice::from_ref(&source))?;
+    let format = Format::of(&args.output, args.format).map_err(UsageError::from)?;
+    let to_stdout = is_stdout(&args.output);
     if to_stdout {
         if format.is_binary() && io::stdout().is_terminal() {
             return Err(UsageError::Terminal.into());
         }
         out.leave_stdout_to_snapshot();
-    } else if let Source::Database(path) = &source {
-        require_outside(&args.output, path)?;
     }
     let mut input = Reader::open_rows(&source, &args.open, out)?;
+    note_unproven(&source, input.framing(), out);
     if to_stdout {
         return match write(args, &mut input, format, stdout()?, out) {
             // Whoever closed the pipe has read enough.

@@ -11,7 +11,7 @@ use crate::exit::{Exit, with_exit_codes};
 use crate::fingerprints::take;
 use crate::header::HeaderArgs;
 use crate::output::Output;
-use crate::source::{Reader, Source};
+use crate::source::{Reader, Source, note_unproven};
 
 /// Examples for `--help`.
 pub(crate) const HELP: &str = with_exit_codes!(
@@ -62,6 +62,7 @@ pub(crate) fn run(args: &FingerprintArgs, out: &mut Output) -> Result<Exit, CliE
         None => Focus::All,
     };
     let mut input = reader.open(&source, out)?;
+    note_unproven(&source, input.framing(), out);
     let print = take(&source, &mut input, focus, args.chunk, true, out)?;
     if input.is_stream() {
         out.note("the digest in the other framing takes reading the input again: give a file");

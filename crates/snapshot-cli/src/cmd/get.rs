@@ -17,7 +17,7 @@ use crate::exit::{Exit, with_exit_codes};
 use crate::input::Input;
 use crate::output::Output;
 use crate::rows::FilterArgs;
-use crate::source::{Reader, Source};
+use crate::source::{Reader, Source, note_unproven};
 
 /// Examples for `--help`.
 pub(crate) const HELP: &str = with_exit_codes!(
@@ -73,6 +73,7 @@ struct Search<'a> {
 pub(crate) fn run(args: &GetArgs, out: &mut Output) -> Result<Exit, CliError> {
     let source = Source::of(&args.path);
     let mut input = Reader::open_rows(&source, &args.open, out)?;
+    note_unproven(&source, input.framing(), out);
     let mut search = Search {
         ids: &args.ids,
         filter: args.filter.filter(&[]),

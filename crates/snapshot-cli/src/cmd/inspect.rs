@@ -14,7 +14,7 @@ use crate::exit::{Exit, with_exit_codes};
 use crate::header::HeaderArgs;
 use crate::output::{Output, Shown};
 use crate::report::{DigestLine, SnapshotReport, bytes};
-use crate::source::{Reader, Source};
+use crate::source::{Proof, Reader, Source, note_unproven};
 
 /// Examples for `--help`.
 pub(crate) const HELP: &str = with_exit_codes!(
@@ -43,6 +43,8 @@ pub(crate) struct InspectArgs {
 struct Report {
     path: String,
     kind: &'static str,
+    /// What was proven besides that it follows the format; `null` of a database.
+    proof: Option<Proof>,
     #[serde(flatten)]
     snapshot: SnapshotReport,
     /// Bytes that are no rows: header, section frames, trailer.
@@ -65,6 +67,7 @@ pub(crate) fn run(args: &InspectArgs, out: &mut Output) -> Result<Exit, CliError
     let in_rows: u64 = tables.iter().map(|(_, table)| table.bytes).sum();
     let overhead = summary.size.saturating_sub(in_rows);
 
+    note_unproven(&source, summary.header.framing(), out);
     doubts(&tables, &summary, out);
     for line in lines(&source, &summary, overhead, &tables) {
         out.line(line)?;
@@ -72,6 +75,7 @@ pub(crate) fn run(args: &InspectArgs, out: &mut Output) -> Result<Exit, CliError
     out.object(&Report {
         path: source.name(),
         kind: source.kind(),
+        proof: Proof::of(&source, summary.header.framing()),
         snapshot: (&summary).into(),
         overhead,
         tables,
@@ -107,7 +111,7 @@ fn lines(
     let name = source.name();
     let input = match source {
         Source::Stdin => "standard input".to_owned(),
-        Source::File(_) => format!("file {}", Shown(&name)),
+        Source::File(_) | Source::Special(_) => format!("file {}", Shown(&name)),
         Source::Database(_) => format!("database {}", Shown(&name)),
     };
     lines.extend(fields(input, summary).map(|(name, value)| format!("{name:14} {value}")));

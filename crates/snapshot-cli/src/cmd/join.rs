@@ -8,6 +8,7 @@ use snapshot_store::chunks::join;
 use crate::error::CliError;
 use crate::exit::{Exit, with_exit_codes};
 use crate::output::Output;
+use crate::source::{self, Source};
 use crate::target::OutputArgs;
 
 /// Examples for `--help`.
@@ -33,7 +34,9 @@ pub(crate) struct JoinArgs {
 
 /// Runs the command.
 pub(crate) fn run(args: &JoinArgs, out: &mut Output) -> Result<Exit, CliError> {
-    args.output.prepare(out)?;
+    let chunks = Source::all(&args.chunks)?;
+    source::require_files(&chunks)?;
+    args.output.prepare(&chunks, out)?;
     args.output.deliver(out, |sink, progress| {
         Ok(join(&args.chunks, sink, progress)?)
     })?;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
-use snapshot_store::publish::{AtomicFile, PublishError, Replace};
+use snapshot_store::publish::{PublishError, is_special};
+use snapshot_store::transport::OutputFile;
 use snapshot_tools::overview::Collector;
 use snapshot_tools::overview::checks::Level;
 
@@ -13,12 +14,13 @@ use crate::args::OpenArgs;
 use crate::error::{CliError, UsageError};
 use crate::exit::{Exit, with_exit_codes};
 use crate::header::HeaderArgs;
+use crate::outlet;
 use crate::output::{Output, Shown, one_line};
 use crate::overviews::{Findings, Shot, Unreadable};
 use crate::report::DigestLine;
 use crate::report_html;
-use crate::source::{Reader, Source};
-use crate::target::require_outside;
+use crate::source::{Reader, Source, note_unproven};
+use crate::target::{is_stdout, replace};
 
 /// Examples for `--help`.
 pub(crate) const HELP: &str = with_exit_codes!(
@@ -64,19 +66,19 @@ struct Report<'a> {
 pub(crate) fn run(args: &ReportArgs, out: &mut Output) -> Result<Exit, CliError> {
     args.header.check()?;
     let sources = Source::all(&args.paths)?;
-    let to_stdout = args.output.as_os_str() == "-";
+    outlet::check(&args.output, &sources)?;
+    let to_stdout = is_stdout(&args.output);
     if to_stdout {
         if io::stdout().is_terminal() {
             return Err(UsageError::PageToTerminal.into());
         }
         out.leave_stdout_to_snapshot();
     }
-    for source in &sources {
-        if let (Source::Database(path), false) = (source, to_stdout) {
-            require_outside(&args.output, path)?;
-        }
-    }
-    if !to_stdout && !args.force && args.output.exists() {
+    if !to_stdout
+        && !args.force
+        && args.output.exists()
+        && !is_special(&args.output).unwrap_or(false)
+    {
         // Said before an hour of reading, and held to when the page is written.
         return Err(PublishError::Exists {
             path: args.output.clone(),
@@ -131,6 +133,7 @@ fn look(reader: Reader<'_>, source: &Source, out: &mut Output) -> Result<Shot, C
     let summary = out.meter().during(input.what(), input.unit(), |progress| {
         input.read(progress, |event| collector.event(&event))
     })?;
+    note_unproven(source, input.framing(), out);
     let overview = collector.finish().ok_or_else(|| CliError::Diff {
         what: "a snapshot has no header".to_owned(),
     })?;
@@ -153,12 +156,7 @@ fn write(page: &str, path: Option<&Path>, force: bool) -> Result<(), CliError> {
             written => written.map_err(CliError::Stdout),
         };
     };
-    let replace = if force {
-        Replace::Allow
-    } else {
-        Replace::Refuse
-    };
-    let mut file = AtomicFile::create(path, replace)?;
+    let mut file = OutputFile::create(path, replace(force))?;
     file.write_all(page.as_bytes())
         .map_err(|source| CliError::Page {
             path: path.to_path_buf(),

@@ -1,12 +1,14 @@
 //! `split`: a snapshot to chunk files of limited size.
 
 use std::path::{Path, PathBuf};
+use std::slice;
 
 use clap::Args;
 use serde::Serialize;
-use snapshot_format::{ChunkError, ChunkPlan, Event, Header, SealedHeader};
+use snapshot_format::{ChunkError, ChunkPlan, ChunkPosition, Event, Header, SealedHeader};
 use snapshot_store::SnapshotSummary;
 use snapshot_store::chunks::{ChunkFile, ChunkOptions, ChunkWriter};
+use snapshot_store::naming::chunk_path;
 use snapshot_store::publish::FileSet;
 
 use crate::args::{ByteSize, OpenArgs};
@@ -14,10 +16,11 @@ use crate::error::{CliError, UsageError};
 use crate::exit::{Exit, with_exit_codes};
 use crate::header::HeaderArgs;
 use crate::input::Input;
+use crate::outlet::{self, OutletError};
 use crate::output::{Output, Shown};
 use crate::report::{DigestLine, SnapshotReport, bytes};
 use crate::source::{Reader, Source, require_whole};
-use crate::target::{is_stdout, replace, require_outside, warn_of};
+use crate::target::{is_stdout, replace, warn_of};
 
 /// Examples for `--help`.
 pub(crate) const HELP: &str = with_exit_codes!(
@@ -108,10 +111,16 @@ impl Cut<'_> {
         if is_stdout(self.output) {
             return Err(UsageError::ChunksToStdout);
         }
-        match source {
-            Source::Database(path) => require_outside(self.output, path),
-            _ => Ok(()),
-        }
+        // That one chunk of several is the input shows when they are counted.
+        let database = matches!(source, Source::Database(_));
+        outlet::check(
+            self.output,
+            if database {
+                slice::from_ref(source)
+            } else {
+                &[]
+            },
+        )
     }
 
     /// Takes back what a killed run left, whatever becomes of this one.
@@ -133,6 +142,7 @@ impl Cut<'_> {
         out: &mut Output,
     ) -> Result<Exit, CliError> {
         let (summary, header, count) = self.plan(input, name, out)?;
+        self.spare(name, count)?;
         let options = ChunkOptions {
             limit: self.limit.0,
             replace: replace(self.force),
@@ -153,6 +163,18 @@ impl Cut<'_> {
         warn_of(&written.warnings, out);
         self.say(&summary, &written.chunks, out)?;
         Ok(Exit::Ok)
+    }
+
+    /// Refuses a chunk that would take the input's place.
+    fn spare(&self, name: &str, count: u32) -> Result<(), UsageError> {
+        let source = Source::of(Path::new(name));
+        let mut chunks =
+            (0..count).map(|index| chunk_path(self.output, ChunkPosition { index, count }));
+        if chunks.any(|chunk| outlet::is_overwritten(&source, &chunk)) {
+            let name = name.to_owned();
+            return Err(OutletError::OutputIsInput { name }.into());
+        }
+        Ok(())
     }
 
     /// Reads all of it once, to know that it is sound and how many chunks there will be.

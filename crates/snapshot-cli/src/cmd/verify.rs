@@ -12,12 +12,13 @@ use crate::exit::{Exit, with_exit_codes};
 use crate::header::FramingArg;
 use crate::output::{Output, Shown, one_line};
 use crate::report::{DigestLine, SnapshotReport};
-use crate::source::{Source, require_whole};
+use crate::source::{Proof, Source, note_unproven, require_whole};
 
 /// Examples for `--help`.
 pub(crate) const HELP: &str = with_exit_codes!(
     "A file is sound if it follows every rule of the format to its last byte. The digest of a counted\n",
-    "file is not in the file: compare it with the one its node logged, with --expect-digest.\n",
+    "file is not in the file, so damage to a value does not show by itself: compare it with the one its\n",
+    "node logged, with --expect-digest.\n",
     "\n",
     "Examples:\n",
     "  blob-snapshot verify snapshot_epoch_11.bin\n",
@@ -59,6 +60,8 @@ struct FileReport {
     ok: bool,
     /// Whether it is a sound snapshot; `null` if it could not be read.
     sound: Option<bool>,
+    /// What was proven of a sound one besides.
+    proof: Option<Proof>,
     #[serde(flatten)]
     snapshot: Option<SnapshotReport>,
     problems: Vec<String>,
@@ -73,6 +76,14 @@ pub(crate) fn run(args: &VerifyArgs, out: &mut Output) -> Result<Exit, CliError>
         let report = match source.decode(out, |_| {}) {
             Ok(summary) => {
                 let problems = problems(args, &name, &summary, out);
+                let framing = summary.header.framing();
+                let expected = args.expect_digest == Some(summary.digest);
+                let proof = if expected {
+                    Some(Proof::ExpectedDigest)
+                } else {
+                    note_unproven(&source, framing, out);
+                    Proof::of(&source, framing)
+                };
                 if problems.is_empty() {
                     out.line(format_args!(
                         "{}: ok, {}",
@@ -86,6 +97,7 @@ pub(crate) fn run(args: &VerifyArgs, out: &mut Output) -> Result<Exit, CliError>
                     path: name,
                     ok: problems.is_empty(),
                     sound: Some(true),
+                    proof,
                     snapshot: Some((&summary).into()),
                     problems,
                 }
@@ -99,6 +111,7 @@ pub(crate) fn run(args: &VerifyArgs, out: &mut Output) -> Result<Exit, CliError>
                     path: name,
                     ok: false,
                     sound: is_verdict.then_some(false),
+                    proof: None,
                     snapshot: None,
                     problems: vec![one_line(&error)],
                 }

@@ -6,13 +6,15 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use clap::ValueEnum;
-use snapshot_store::transport::EXTENSION;
+use snapshot_store::transport::is_named_compressed;
 use snapshot_tools::columns::{Columns, NAMES};
+
+use crate::outlet::OutletError;
 
 /// What rows are written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// A JSON object on each line, without the columns that its table does not have
+    /// A JSON object on each line with all columns, null where there is none
     Jsonl,
     /// Comma-separated, with a header line (RFC 4180, but for line ends)
     Csv,
@@ -21,16 +23,36 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// The format that a file's name tells, JSON lines if it tells none.
-    pub(crate) fn of(path: &Path) -> Self {
-        let inner = match path.extension() {
-            Some(end) if end == EXTENSION => path.with_extension(""),
-            _ => path.to_path_buf(),
+    /// The format to write to `path`: what its name tells, which `asked` must not contradict, or `asked`, or JSON
+    /// lines. Case does not matter.
+    pub(crate) fn of(path: &Path, asked: Option<Self>) -> Result<Self, OutletError> {
+        let compressed = is_named_compressed(path);
+        let inner = if compressed {
+            path.with_extension("")
+        } else {
+            path.to_path_buf()
         };
-        match inner.extension().and_then(|end| end.to_str()) {
-            Some("csv") => Self::Csv,
-            Some("parquet") => Self::Parquet,
-            _ => Self::Jsonl,
+        let end = inner.extension().and_then(|end| end.to_str());
+        let end = end.unwrap_or_default().to_ascii_lowercase();
+        let told = match end.as_str() {
+            "csv" => Some(Self::Csv),
+            "parquet" => Some(Self::Parquet),
+            "jsonl" | "ndjson" | "json" => Some(Self::Jsonl),
+            _ => None,
+        };
+        let path = path.to_path_buf();
+        match (told.or(asked), asked) {
+            (Some(told), Some(asked)) if told != asked => Err(OutletError::FormatName {
+                path,
+                told: told.name(),
+                asked: asked.name(),
+            }),
+            (Some(Self::Parquet), _) if compressed => Err(OutletError::CompressedParquet { path }),
+            (Some(format), _) => Ok(format),
+            (None, _) if FOREIGN.contains(&end.as_str()) => {
+                Err(OutletError::ForeignFormat { path, end })
+            }
+            (None, _) => Ok(Self::Jsonl),
         }
     }
 
@@ -48,6 +70,11 @@ impl Format {
         }
     }
 }
+
+/// What names of other formats of rows end in.
+const FOREIGN: [&str; 10] = [
+    "arrow", "avro", "db", "duckdb", "feather", "orc", "sqlite", "tsv", "xlsx", "xml",
+];
 
 /// Bytes of text that are written at once.
 const BUFFER: usize = 64 * 1024;

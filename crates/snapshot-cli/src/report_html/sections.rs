@@ -245,7 +245,15 @@ fn header(shot: &Shot, html: &mut Html) {
         ("digest", shot.snapshot.digest.to_string()),
         (
             "framing",
-            format!("{}, version {}", header.framing(), shot.snapshot.version),
+            format!(
+                "{}, version {}{}",
+                header.framing(),
+                shot.snapshot.version,
+                match (header, shot.kind) {
+                    (Header::Counted(_), "file" | "stdin") => ", without a checksum of its own",
+                    _ => "",
+                }
+            ),
         ),
         (
             "epoch",

@@ -35,7 +35,12 @@ fn sound_files_get_one_line_each() {
          counted.bin: ok, digest {counted} (counted, epoch 11, 318 rows)\n"
     );
     assert_eq!(outcome.text(), expected);
-    assert_eq!(outcome.stderr, "");
+    assert!(outcome.stderr.starts_with("note: counted.bin is counted"));
+    assert_eq!(
+        outcome.stderr.lines().count(),
+        1,
+        "nothing of the sealed one"
+    );
 }
 
 #[test]

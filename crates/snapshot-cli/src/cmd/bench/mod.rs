@@ -15,16 +15,18 @@ use clap::Args;
 use serde::Serialize;
 use snapshot_format::PerTable;
 use snapshot_store::SnapshotSummary;
+use snapshot_store::publish::is_special;
 
 use self::scratch::Scratch;
 use crate::args::OpenArgs;
 use crate::error::CliError;
 use crate::exit::{Exit, with_exit_codes};
 use crate::header::HeaderArgs;
+use crate::outlet;
 use crate::output::{Output, Shown};
 use crate::report::{DigestLine, SnapshotReport, bytes, rate, seconds};
-use crate::source;
-use crate::target;
+use crate::source::{self, Source};
+use crate::target::{self, is_stdout};
 
 /// Examples for `--help`.
 pub(crate) const HELP: &str = with_exit_codes!(
@@ -152,7 +154,11 @@ impl Step {
 pub(crate) fn run(args: &BenchArgs, out: &mut Output) -> Result<Exit, CliError> {
     args.header.check()?;
     if let Some(output) = &args.output {
-        target::require_outside(output, &args.db_path)?;
+        outlet::check(output, &[Source::Database(args.db_path.clone())])?;
+        if is_stdout(output) || is_special(output).unwrap_or(false) {
+            let name = output.display().to_string();
+            return Err(CliError::NotAFile { name });
+        }
     }
     let header = args.header.resolve(&args.db_path, out)?;
     let database = source::open(&args.db_path, &args.open, out)?;
