@@ -21,8 +21,8 @@ fn too_few_open_files_are_named_with_their_limit() {
     let dir = temp_dir();
     let db = checkpoint(dir.path());
     let db = db.to_str().expect("UTF-8");
-    run(&mut limited("ulimit -n 20", dir.path(), &["digest", db]))
-        .refused(3, &["may have 20 open", "ulimit -n"]);
+    run(&mut limited("ulimit -n 12", dir.path(), &["digest", db]))
+        .refused(3, &["may have 12 open", "ulimit -n"]);
 }
 
 /// Limits on the number of processes hold for other users than root only, whom a test cannot become.
