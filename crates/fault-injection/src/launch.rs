@@ -13,18 +13,18 @@ use nix::sys::ptrace;
 use nix::sys::signal::{Signal, raise};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
-use crate::syscalls;
+use crate::syscalls::{self, Sight};
 
-/// Becomes the program, and stops at each file operation, with the reads or without.
+/// Becomes the program, and stops at file operations.
 ///
 /// # Errors
 ///
 /// If the system refuses any of it.
-pub(crate) fn launch(reads: bool, program: &[OsString]) -> Result<()> {
+pub(crate) fn launch(sight: Sight, program: &[OsString]) -> Result<()> {
     let [name, arguments @ ..] = program else {
         bail!("no program to launch");
     };
-    let rules: BTreeMap<i64, Vec<_>> = syscalls::watched(reads)
+    let rules: BTreeMap<i64, Vec<_>> = syscalls::watched(sight)
         .map(|call| (call.number, Vec::new()))
         .collect();
     let architecture = std::env::consts::ARCH.try_into()?;

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
+use syscalls::Sight;
 
 /// Fails or kills every command at each of its file operations, and checks what it leaves
 #[derive(Debug, Parser)]
@@ -50,8 +51,8 @@ enum Part {
     /// Become a program that is watched
     #[command(hide = true)]
     Launch {
-        #[arg(long)]
-        reads: bool,
+        #[arg(long, value_enum)]
+        sight: Sight,
         #[arg(last = true)]
         program: Vec<OsString>,
     },
@@ -86,7 +87,7 @@ fn run(cli: Cli) -> Result<bool> {
             kind,
             program,
         }) => watch(&below, kind, at, &program)?,
-        Some(Part::Launch { reads, program }) => launch::launch(reads, &program)?,
+        Some(Part::Launch { sight, program }) => launch::launch(sight, &program)?,
         Some(Part::Node { database, actions }) => node::live(&database, &actions)?,
         Some(Part::Others { database }) => println!("{}", node::others(&database)?),
     }
@@ -108,7 +109,7 @@ fn watch(
         dir: &std::env::current_dir()?,
         watched: &below.canonicalize()?,
         counts: &|class| kind.is_none_or(|kind| kind.counts(class)),
-        reads: kind.is_none_or(|kind| kind == campaign::Kind::Read),
+        sight: kind.map_or(Sight::All, campaign::Kind::sight),
         output: output.path(),
     };
     let ran = supervise::run(&plan, at.zip(kind.map(campaign::Kind::fault)))?;

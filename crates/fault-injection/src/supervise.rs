@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::IoSliceMut;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc;
@@ -21,7 +22,7 @@ use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use crate::syscalls::{self, Call, Class, Place};
+use crate::syscalls::{self, Call, Class, Place, Sight};
 
 /// A program that takes longer hangs.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
@@ -50,8 +51,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) watched: &'a Path,
     /// Which of them.
     pub(crate) counts: &'a dyn Fn(Class) -> bool,
-    /// Whether reads are among them.
-    pub(crate) reads: bool,
+    /// Which it is stopped at: those that cannot count only take time.
+    pub(crate) sight: Sight,
     /// Where output goes; nothing of it counts.
     pub(crate) output: &'a Path,
 }
@@ -62,6 +63,8 @@ pub(crate) struct Operation {
     pub(crate) name: &'static str,
     pub(crate) class: Class,
     pub(crate) path: PathBuf,
+    /// Of a sync: the number of the file's inode, whatever its name is later.
+    pub(crate) inode: Option<u64>,
 }
 
 /// How a program ended.
@@ -93,11 +96,15 @@ pub(crate) struct Ran {
 pub(crate) fn run(plan: &Plan<'_>, fault: Option<(usize, Fault<'_>)>) -> Result<Ran> {
     let [out, err] = ["out", "err"].map(|name| plan.output.join(name));
     let mut launcher = Command::new("/proc/self/exe");
-    launcher.arg("launch");
-    if plan.reads {
-        launcher.arg("--reads");
-    }
-    launcher.arg("--").arg(plan.program).args(plan.arguments);
+    let sight = match plan.sight {
+        Sight::Nothing => "nothing",
+        Sight::Changes => "changes",
+        Sight::All => "all",
+    };
+    launcher
+        .args(["launch", "--sight", sight, "--"])
+        .arg(plan.program)
+        .args(plan.arguments);
     launcher.current_dir(plan.dir);
     launcher
         .stdout(File::create(&out)?)
@@ -259,7 +266,19 @@ impl Watch<'_, '_> {
             .rev()
             .find(|path| path.starts_with(self.plan.watched))?;
         let name = call.name.strip_prefix("SYS_").unwrap_or(call.name);
-        Some(Operation { name, class, path })
+        let inode = match call.place {
+            Place::Descriptor(file) if class == Class::Sync => {
+                let file = format!("/proc/{thread}/fd/{}", argument(file) as i32);
+                fs::metadata(file).ok().map(|metadata| metadata.ino())
+            }
+            _ => None,
+        };
+        Some(Operation {
+            name,
+            class,
+            path,
+            inode,
+        })
     }
 
     fn path(&self, thread: Pid, at: Option<u64>, address: u64) -> Option<PathBuf> {

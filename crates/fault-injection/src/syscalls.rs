@@ -2,7 +2,19 @@
 //!
 //! Only tables: nothing is traced or decided here.
 
+use clap::ValueEnum;
 use nix::libc;
+
+/// Which operations a program is stopped at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Sight {
+    /// None.
+    Nothing,
+    /// Those that change something, and opens.
+    Changes,
+    /// Reads, too.
+    All,
+}
 
 /// What a system call does to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,14 +138,15 @@ const READS: &[Call] = calls! {
     SYS_readlinkat Read At(0, 1);
 };
 
-/// All that are watched, with the reads or without.
-pub(crate) fn watched(reads: bool) -> impl Iterator<Item = &'static Call> {
-    CHANGES.iter().chain(READS.iter().filter(move |_| reads))
+/// All that are watched.
+pub(crate) fn watched(sight: Sight) -> impl Iterator<Item = &'static Call> {
+    let changes = CHANGES.iter().filter(move |_| sight != Sight::Nothing);
+    changes.chain(READS.iter().filter(move |_| sight == Sight::All))
 }
 
 /// The system call with this number.
 pub(crate) fn find(number: i64) -> Option<&'static Call> {
-    watched(true).find(|call| call.number == number)
+    watched(Sight::All).find(|call| call.number == number)
 }
 
 impl Call {

@@ -95,6 +95,12 @@ fn a_full_disk_stays_full() {
 fn a_read_can_fail() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("a"), "text").unwrap();
-    let told = watch(dir.path(), &["--kind", "read", "--at", "1"], "cat a");
+    let all = watch(dir.path(), &["--kind", "read"], "cat a");
+    let open = all
+        .lines()
+        .find(|line| line.contains(" openat "))
+        .expect("it opens the file");
+    let (number, _) = open.split_once(' ').expect("a number");
+    let told = watch(dir.path(), &["--kind", "read", "--at", number], "cat a");
     assert!(told.contains("Input/output error"), "{told}");
 }

@@ -9,7 +9,7 @@ use super::promises::{Broken, Reference, Tried};
 use super::tree::Tree;
 use super::worker::{Worker, last_line};
 use crate::supervise::{Ended, Operation};
-use crate::syscalls::Class;
+use crate::syscalls::{Class, Sight};
 
 /// Judges what `restore` left.
 ///
@@ -45,7 +45,12 @@ pub(crate) fn judge(
     if now == *before {
         return Ok(());
     }
-    let again = worker.command(command, false, (false, &|class| class == Class::Sync), None)?;
+    let again = worker.command(
+        command,
+        false,
+        (Sight::Changes, &|class| class == Class::Sync),
+        None,
+    )?;
     if again.ended != Ended::Code(0) {
         broken.push(format!("the same command again: {}", last_line(&again)));
         return Ok(());

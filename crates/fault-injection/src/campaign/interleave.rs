@@ -13,6 +13,7 @@ use super::promises::{Broken, bytes, names};
 use super::worker::{Worker, last_line};
 use crate::node::Action::{self, Flush, Wait, Write};
 use crate::supervise::{Ended, Fault, Ran};
+use crate::syscalls::Sight;
 
 /// What a node does, and when.
 pub(crate) struct Scenario {
@@ -203,7 +204,13 @@ pub(crate) fn case(
 fn run(worker: &Worker<'_>, reader: &Reader, fault: Option<(usize, Fault<'_>)>) -> Result<Ran> {
     let program = &worker.programs.blob_snapshot;
     let db = worker.case().join("db");
-    worker.supervised(program, &reader.arguments, &db, (true, &|_| true), fault)
+    worker.supervised(
+        program,
+        &reader.arguments,
+        &db,
+        (Sight::All, &|_| true),
+        fault,
+    )
 }
 
 /// The answer of a reader, if it gave one.

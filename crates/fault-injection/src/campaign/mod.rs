@@ -133,8 +133,12 @@ fn attempt(worker: &Worker<'_>, case: &Case<'_>, seed: u64) -> Result<Option<(Ra
                 )?
             } else {
                 let counts = |class| kind.counts(class);
-                let counts: (bool, &dyn Fn(_) -> bool) = (kind == Kind::Read, &counts);
-                worker.command(command, false, counts, Some((at, kind.fault())))?
+                worker.command(
+                    command,
+                    false,
+                    (kind.sight(), &counts),
+                    Some((at, kind.fault())),
+                )?
             };
             if ran.hit.is_none() && kind != Kind::Random {
                 return Ok(None);

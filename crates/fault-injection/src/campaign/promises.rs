@@ -10,10 +10,11 @@ use serde_json::Value;
 
 use super::commands::{Command, Kind, Promise};
 use super::hook::ARTIFACTS;
-use super::tree::{Entry, Tree};
+use super::tree::{self, Entry, Tree};
 use super::worker::{Worker, last_line};
 use crate::node::Action;
 use crate::supervise::{Ended, Operation, Ran};
+use crate::syscalls::Sight;
 
 /// What a command does when nothing happens to it.
 pub(crate) struct Reference {
@@ -47,7 +48,7 @@ impl Reference {
                 .map(|others| others.ok().filter(|_| has_others))
         };
         let others_before = if has_others { others()? } else { None };
-        let ran = worker.command(command, false, (true, &|_| true), None)?;
+        let ran = worker.command(command, false, (Sight::All, &|_| true), None)?;
         anyhow::ensure!(
             ran.ended == Ended::Code(0),
             "{}: {}",
@@ -130,7 +131,7 @@ pub(crate) fn judge(
     reference: &Reference,
     tried: &Tried<'_>,
 ) -> Result<Broken> {
-    let mut broken = ended(tried);
+    let mut broken = ended(worker, tried)?;
     match tried.command.promise {
         Promise::Files | Promise::Chunks => files(worker, reference, tried, &mut broken)?,
         Promise::NewDatabase | Promise::Replaced => {
@@ -142,7 +143,7 @@ pub(crate) fn judge(
 }
 
 /// An exit code that is known, no panic, and no success without a sync that failed.
-fn ended(tried: &Tried<'_>) -> Broken {
+fn ended(worker: &Worker<'_>, tried: &Tried<'_>) -> Result<Broken> {
     let Tried { command, kind, ran } = tried;
     let mut broken = Broken::new();
     let hook = matches!(command.promise, Promise::Hook(_));
@@ -162,16 +163,18 @@ fn ended(tried: &Tried<'_>) -> Broken {
     if let Some(Operation {
         name: "fsync" | "fdatasync",
         path,
+        inode: Some(inode),
         ..
     }) = failed
         && ran.ended == Ended::Code(0)
+        && tree::has_inode(&worker.case(), *inode)?
     {
+        let path = path.display();
         broken.push(format!(
-            "success although the sync of {} failed",
-            path.display()
+            "success although the sync of {path} failed, which is still there"
         ));
     }
-    broken
+    Ok(broken)
 }
 
 fn files(
@@ -206,6 +209,12 @@ fn files(
     }
     if set {
         mixture(worker, reference, &now, broken)?;
+        if !holds(&now, before, &outputs) && !holds(&now, after, &outputs) {
+            broken.push(
+                "neither the old set nor the new one is there in whole, whatever the names"
+                    .to_owned(),
+            );
+        }
     }
     if now == *before || now == *after {
         return Ok(());
@@ -215,7 +224,12 @@ fn files(
         .iter()
         .any(|argument| argument == "--force");
     let exists = outputs.iter().any(|output| now.0.contains_key(*output));
-    let again = worker.command(command, exists && !forced, (false, &|_| false), None)?;
+    let again = worker.command(
+        command,
+        exists && !forced,
+        (Sight::Nothing, &|_| false),
+        None,
+    )?;
     if again.ended != Ended::Code(0) {
         broken.push(format!("the same command again: {}", last_line(&again)));
         return Ok(());
@@ -233,6 +247,14 @@ fn files(
         ));
     }
     Ok(())
+}
+
+/// Whether a tree has what another has at these paths, under any names.
+fn holds(now: &Tree, other: &Tree, outputs: &BTreeSet<&Path>) -> bool {
+    let wanted = outputs.iter().filter_map(|path| bytes(other, path));
+    wanted
+        .into_iter()
+        .all(|wanted| now.0.keys().any(|path| bytes(now, path) == Some(wanted)))
 }
 
 /// A set of chunks that looks complete, and has old ones and new ones.

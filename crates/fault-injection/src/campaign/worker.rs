@@ -17,10 +17,13 @@ use super::fixtures::{Fixtures, Programs};
 use super::hook::ARTIFACTS;
 use super::tree::{self, Tree};
 use crate::supervise::{self, Ended, Fault, Plan, Ran};
-use crate::syscalls::Class;
+use crate::syscalls::{Class, Sight};
 
 /// A file of somebody else, in each directory that something is written to.
 const FOREIGN: &str = "notes.txt";
+
+/// Which operations a program is stopped at, and which of them count.
+pub(crate) type Counts<'a> = (Sight, &'a dyn Fn(Class) -> bool);
 
 /// Where one thread works.
 pub(crate) struct Worker<'a> {
@@ -87,7 +90,13 @@ impl<'a> Worker<'a> {
     /// If it cannot be run.
     pub(crate) fn run<S: AsRef<str>>(&self, program: &Path, arguments: &[S]) -> Result<Ran> {
         let arguments: Vec<OsString> = arguments.iter().map(|text| text.as_ref().into()).collect();
-        self.supervised(program, &arguments, &self.case(), (false, &|_| false), None)
+        self.supervised(
+            program,
+            &arguments,
+            &self.case(),
+            (Sight::Nothing, &|_| false),
+            None,
+        )
     }
 
     /// Runs a command, with a fault or without.
@@ -99,7 +108,7 @@ impl<'a> Worker<'a> {
         &self,
         command: &Command,
         again: bool,
-        counts: (bool, &dyn Fn(Class) -> bool),
+        counts: Counts<'_>,
         fault: Option<(usize, Fault<'_>)>,
     ) -> Result<Ran> {
         let mut arguments = command.arguments.clone();
@@ -180,7 +189,7 @@ impl<'a> Worker<'a> {
         program: &Path,
         arguments: &[OsString],
         watched: &Path,
-        (reads, counts): (bool, &dyn Fn(Class) -> bool),
+        (sight, counts): Counts<'_>,
         fault: Option<(usize, Fault<'_>)>,
     ) -> Result<Ran> {
         let plan = Plan {
@@ -189,7 +198,7 @@ impl<'a> Worker<'a> {
             dir: &self.case(),
             watched,
             counts,
-            reads,
+            sight,
             output: &self.dir,
         };
         supervise::run(&plan, fault)
@@ -259,6 +268,14 @@ impl Kind {
             Self::Read => matches!(class, Class::Read),
             Self::Torn => matches!(class, Class::Write),
             Self::Random => false,
+        }
+    }
+
+    /// What a program must be stopped at.
+    pub(crate) const fn sight(self) -> Sight {
+        match self {
+            Self::Read => Sight::All,
+            _ => Sight::Changes,
         }
     }
 
