@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -80,26 +80,6 @@ impl Tree {
             .map(PathBuf::as_path)
             .collect()
     }
-}
-
-/// Whether the directory, or anything in it, is the file with this inode number.
-///
-/// # Errors
-///
-/// If something in it cannot be read.
-pub(crate) fn has_inode(dir: &Path, inode: u64) -> Result<bool> {
-    let metadata = fs::symlink_metadata(dir)?;
-    if metadata.ino() == inode {
-        return Ok(true);
-    }
-    if metadata.is_dir() {
-        for entry in fs::read_dir(dir)? {
-            if has_inode(&entry?.path(), inode)? {
-                return Ok(true);
-            }
-        }
-    }
-    Ok(false)
 }
 
 /// Copies a file, or a directory and all that is in it, without links between the two.
