@@ -206,7 +206,8 @@ fn files(
         let found = now.0.get(output);
         let is_new = found == after.0.get(output);
         let told = tried.kind == Kind::Read && ran.ended == Ended::Code(3) && is_page(&now, output);
-        if !is_new && found != before.0.get(output) && !(set && found.is_none()) && !told {
+        let is_old = found == before.0.get(output) || set && found.is_none();
+        if !is_new && !is_old && !told {
             let what = if found.is_some() {
                 "is neither the old one nor the new one"
             } else {
