@@ -4,9 +4,10 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use snapshot_store::OpenOptions;
+use rocksdb::{DB, DBPath, Options};
 use snapshot_store::open::WalRecovery;
 use snapshot_store::restore::{CloneWarning, Finding, Obstacle, RestoreError, RestoreOptions};
+use snapshot_store::{OpenError, OpenOptions};
 
 use crate::common::Fixture;
 use crate::replace::{contents, node_database, options, snapshot};
@@ -112,4 +113,49 @@ fn a_torn_log_is_refused_unless_it_may_recover_as_a_node_does() {
     let db = rocksdb::DB::open_cf_descriptors(&rocksdb::Options::default(), &target, families);
     drop(db.unwrap());
     snapshot_store::Database::open(&target, &OpenOptions::default()).unwrap();
+}
+
+#[test]
+fn logs_elsewhere_are_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("db");
+    node_database(&target);
+    let newest = snapshot_store::options_file::OptionsFile::newest(&target)
+        .unwrap()
+        .unwrap();
+    let text = fs::read_to_string(&newest.path).unwrap();
+    let text = text.replace("[DBOptions]\n", "[DBOptions]\n  wal_dir=/elsewhere\n");
+    fs::write(&newest.path, text).unwrap();
+    let found = findings(&snapshot(dir.path()), &target, &options(true));
+    assert!(
+        matches!(&found[..], [Finding::Database(error)]
+            if matches!(**error, OpenError::LogsElsewhere { .. })),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn files_elsewhere_are_found_before_rocksdb_ends_the_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let (target, elsewhere) = (dir.path().join("db"), dir.path().join("elsewhere"));
+    fs::create_dir(&elsewhere).unwrap();
+    let mut options_elsewhere = Options::default();
+    options_elsewhere.create_if_missing(true);
+    options_elsewhere.set_db_paths(&[DBPath::new(&elsewhere, 1 << 30).unwrap()]);
+    let mut db = DB::open(&options_elsewhere, &target).unwrap();
+    db.create_cf("shard-1/primary-slivers", &Options::default())
+        .unwrap();
+    let family = db.cf_handle("shard-1/primary-slivers").unwrap();
+    db.put_cf(family, "key", "value").unwrap();
+    db.flush_cf(family).unwrap();
+    drop(db);
+    assert!(!names(&elsewhere).is_empty());
+    let before = names(&target);
+    let found = findings(&snapshot(dir.path()), &target, &options(true));
+    assert!(
+        matches!(&found[..], [Finding::Clone(Obstacle::Files(error))]
+            if matches!(**error, OpenError::MissingFile { .. })),
+        "{found:?}"
+    );
+    assert_eq!(names(&target), before);
 }
