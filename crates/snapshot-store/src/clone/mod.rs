@@ -29,7 +29,10 @@ use crate::wal;
 /// The node's own options of column families that a restore leaves alone, by name; those of which it gives
 /// none are opened with stand-ins. Only a family with a comparator of its own needs them.
 #[derive(Clone, Default)]
-pub struct OtherFamilies(Option<Arc<dyn Fn(&str) -> Option<Options> + Send + Sync>>);
+pub struct OtherFamilies(Option<Arc<OptionsOf>>);
+
+/// The options of a column family, if they are known.
+type OptionsOf = dyn Fn(&str) -> Option<Options> + Send + Sync;
 
 impl OtherFamilies {
     /// Options as `of` gives them.

@@ -83,7 +83,7 @@ impl Owner {
                     if error.kind() == io::ErrorKind::PermissionDenied
                         || error.kind() == io::ErrorKind::InvalidInput =>
                 {
-                    given = false
+                    given = false;
                 }
                 other => other?,
             }

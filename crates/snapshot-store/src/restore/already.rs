@@ -20,10 +20,9 @@ pub(super) fn forgive(
     options: &RestoreOptions,
     preflight: &mut Preflight,
 ) {
-    let there = match preflight.findings.as_slice() {
-        [Finding::Exists { .. }] => true,
-        findings => findings.is_empty() && preflight.action == Action::Replace,
-    };
+    let in_the_way = preflight.findings.as_slice();
+    let there =
+        preflight.action == Action::Replace && matches!(in_the_way, [] | [Finding::Exists { .. }]);
     // What cannot be read is not what was restored.
     if there && holds_all(snapshot, options, preflight).unwrap_or(false) {
         preflight.findings.clear();

@@ -312,9 +312,8 @@ impl Preflight {
         let examined = match lock::hold(&current)? {
             Ok(lock) => {
                 self.lock = Some(lock);
-                let wal_recovery = options.wal_recovery;
                 let options = OpenOptions {
-                    wal_recovery,
+                    wal_recovery: options.wal_recovery,
                     ..OpenOptions::default()
                 };
                 open::examine(&current, &options)

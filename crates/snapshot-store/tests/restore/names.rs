@@ -89,7 +89,8 @@ fn a_missing_name_is_given_by_the_next_run_whatever_it_was_told() {
         let (dir, target, file) = node();
         killed_between_renames(&target, &file);
         // A look changes nothing.
-        let snapshot = VerifiedSnapshot::read(&[file.clone()], &Progress::new()).unwrap();
+        let snapshot =
+            VerifiedSnapshot::read(std::slice::from_ref(&file), &Progress::new()).unwrap();
         let plan = Plan::new(snapshot, &target, &options(replace)).unwrap();
         assert_eq!(plan.preflight().action, Action::Nothing);
         assert!(!target.exists());

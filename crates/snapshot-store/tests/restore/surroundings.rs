@@ -80,8 +80,7 @@ fn a_torn_log_is_refused_unless_it_may_recover_as_a_node_does() {
     let parent = target.parent().unwrap().to_path_buf();
     let log = names(&target)
         .into_iter()
-        .filter(|name| name.ends_with(".log"))
-        .next_back()
+        .rfind(|name| name.ends_with(".log"))
         .unwrap();
     let bytes = fs::read(target.join(&log)).unwrap();
     fs::write(target.join(&log), &bytes[..bytes.len() - 5]).unwrap();
