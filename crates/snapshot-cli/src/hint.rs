@@ -11,7 +11,7 @@ use snapshot_store::create::CreateError;
 use snapshot_store::open::OpenError;
 use snapshot_store::publish::PublishError;
 use snapshot_store::restore::{CursorError, Finding, RestoreError};
-use snapshot_store::transport::ZstdError;
+use snapshot_store::transport::{Foreign, ZstdError};
 use snapshot_store::wal::{LogKind, WalError};
 use snapshot_store::{ReadError, VerifyError};
 
@@ -23,6 +23,9 @@ use crate::error::CliError;
 pub(crate) struct Options(Vec<String>);
 
 impl Options {
+    /// Of no command.
+    pub(crate) const NONE: Self = Self(Vec::new());
+
     /// Those of the command called `name`.
     pub(crate) fn of(name: Option<&str>) -> Self {
         let mut cli = Cli::command();

@@ -48,6 +48,7 @@ impl Output {
         Self {
             json: args.json,
             quiet: args.quiet,
+            options,
             ..Self::plain()
         }
     }
@@ -60,7 +61,7 @@ impl Output {
             results_to_stderr: false,
             reader_gone: false,
             warnings: Vec::new(),
-            options,
+            options: Options::NONE,
         }
     }
 

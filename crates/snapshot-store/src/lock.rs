@@ -9,10 +9,15 @@ use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, fcntl_lock};
 use rustix::io::Errno;
 use rustix::process::{Flock, FlockType, fcntl_getlk};
+
+/// How long the lock of a process that was killed is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Who holds a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +126,8 @@ impl Drop for HeldLock {
 /// Tells who holds the RocksDB database in `db_dir`.
 ///
 /// A process that has the database open itself is told so too, if `/proc` is mounted: the kernel
-/// would not report its own lock, and would drop it when the file is closed here.
+/// would not report its own lock, and would drop it when the file is closed here. One that was killed and is
+/// being torn down is waited for, some seconds at most.
 ///
 /// # Errors
 ///
@@ -154,17 +160,54 @@ pub fn holder(db_dir: &Path) -> Result<LockState, LockError> {
         Err(source) => return Err(fail(&path, source)),
     }
     let file = open(&path).map_err(|source| fail(&path, source))?;
-    match fcntl_getlk(&file, &Flock::from(FlockType::WriteLock)) {
-        Ok(None) => Ok(LockState::Free),
-        Ok(Some(lock)) => {
-            // The kernel gives 0 or -1 for a process that has no ID here.
-            let pid = lock
-                .pid
-                .and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok());
-            Ok(LockState::Held { pid })
+    let patience = Instant::now() + PATIENCE;
+    loop {
+        let lock = fcntl_getlk(&file, &Flock::from(FlockType::WriteLock))
+            .map_err(|errno| fail(&path, errno.into()))?;
+        let Some(lock) = lock else {
+            return Ok(LockState::Free);
+        };
+        // The kernel gives 0 or -1 for a process that has no ID here.
+        let pid = lock
+            .pid
+            .and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok());
+        if !pid.is_some_and(is_dying) || Instant::now() >= patience {
+            return Ok(LockState::Held { pid });
         }
-        Err(errno) => Err(fail(&path, errno.into())),
+        thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// Whether the process was killed and is not gone yet: it does nothing more, but has its locks until the
+/// kernel has torn it down. Whoever killed it may well ask in that moment.
+fn is_dying(pid: u32) -> bool {
+    /// Being torn down, in the flags of `/proc/PID/stat`.
+    const PF_EXITING: u64 = 0x4;
+    /// SIGKILL in the sets of `/proc/PID/status`.
+    const SIGKILL: u64 = 1 << 8;
+
+    let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
+    let stat = read("stat");
+    // The name before may hold anything, a parenthesis too.
+    let mut fields = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split(' ')
+        .skip(1);
+    let is_gone = matches!(fields.next(), Some("Z" | "X"));
+    let flags = fields.nth(5).and_then(|flags| flags.parse::<u64>().ok());
+    let status = read("status");
+    let mut pending = status
+        .lines()
+        .filter_map(|line| {
+            line.strip_prefix("SigPnd:")
+                .or_else(|| line.strip_prefix("ShdPnd:"))
+        })
+        .filter_map(|set| u64::from_str_radix(set.trim(), 16).ok());
+    is_gone
+        || flags.is_some_and(|flags| flags & PF_EXITING != 0)
+        || pending.any(|set| set & SIGKILL != 0)
 }
 
 /// Opens the lock file without ever waiting, whatever kind of file it is.

@@ -1,5 +1,8 @@
 //! A database that a running process holds.
 
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+
 use crate::common::{
     blob_snapshot, database_with_wal, fixture_bytes, make_database, object_id, row, run, tables,
     temp_dir,
@@ -58,4 +61,31 @@ fn a_lock_file_that_nobody_holds_is_no_hindrance() {
         run(&mut command).exits(0).stdout,
         fixture_bytes("sealed.bin")
     );
+}
+
+/// A process that was killed has its locks until the kernel has torn it down, which takes as long as its
+/// memory is large.
+#[test]
+fn a_holder_that_was_killed_is_waited_for() {
+    let dir = temp_dir();
+    let db = database_with_wal(dir.path());
+    let holds = "import fcntl, sys; memory = b'x' * (400 << 20); lock = open(sys.argv[1], 'r+b'); \
+                 fcntl.lockf(lock, fcntl.LOCK_EX); print('held', flush=True); sys.stdin.read()";
+    let mut holder = Command::new("python3")
+        .args(["-c", holds])
+        .arg(db.join("LOCK"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python3 is there");
+    let mut said = String::new();
+    BufReader::new(holder.stdout.take().expect("it is piped"))
+        .read_line(&mut said)
+        .expect("it holds the lock, or ends");
+    assert_eq!(said, "held\n");
+    run(blob_snapshot().arg("digest").arg(&db)).refused(3, &["is in use"]);
+
+    holder.kill().expect("it runs");
+    run(blob_snapshot().args(["digest", "--epoch", "11"]).arg(&db)).exits(0);
+    holder.wait().expect("it was killed");
 }

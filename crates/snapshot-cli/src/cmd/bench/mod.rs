@@ -26,7 +26,7 @@ use crate::outlet;
 use crate::output::{Output, Shown};
 use crate::report::{DigestLine, SnapshotReport, bytes, rate, seconds};
 use crate::source::{self, Source};
-use crate::target::{self, is_stdout};
+use crate::target::is_stdout;
 
 /// Examples for `--help`.
 pub(crate) const HELP: &str = with_exit_codes!(
