@@ -2,6 +2,7 @@
 //!
 //! Every failure ends here: it is logged with its cause and counted.
 
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -201,11 +202,19 @@ impl Work {
             }
             return;
         }
-        // Nothing older goes for one that is not whole.
-        if let Err(error) = self.artifacts.require_checkpoint(boundary) {
-            return self.failed(Stage::Checkpoint, &error);
+        match self.artifacts.existing_checkpoint(boundary) {
+            Ok(true) => self.clean_up(&[(ArtifactKind::Checkpoint, epoch)]),
+            // The start made its snapshot meanwhile; if it did not, that is told below.
+            Ok(false) if self.config.mode == Mode::Snapshot => {}
+            // Nothing older goes for one that is not whole.
+            other => {
+                let path = self
+                    .artifacts
+                    .path_of(ArtifactName::finished(ArtifactKind::Checkpoint, epoch));
+                let gone = || HookError::io("find", &path)(io::ErrorKind::NotFound.into());
+                return self.failed(Stage::Checkpoint, &other.err().unwrap_or_else(gone));
+            }
         }
-        self.clean_up(&[(ArtifactKind::Checkpoint, epoch)]);
         match self.config.mode {
             Mode::Checkpoint => {
                 let time = self.artifacts.time_of_checkpoint(epoch);

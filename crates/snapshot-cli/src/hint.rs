@@ -182,7 +182,7 @@ fn verifying(error: &VerifyError) -> Vec<&'static str> {
 fn reading(error: &ReadError) -> Vec<&'static str> {
     match error {
         ReadError::Zstd(ZstdError::Window { .. }) => {
-            vec!["the zstd program decompresses it when its option `long=31` is given"]
+            vec!["zstd -dc -M2048MB FILE | blob-snapshot ... -"]
         }
         ReadError::Foreign(foreign) => vec![decompressing(*foreign)],
         _ => Vec::new(),

@@ -102,6 +102,11 @@ fn nodes_may_crash_at_every_step_of_the_hook() {
     for step in Step::ALL {
         let counts = crash_at(CrashAt::Step(step));
         let crashes = counts.crash_count();
+        if step == Step::SetAside {
+            // Nobody but the node writes here, so nothing has a name that is not its own.
+            assert_eq!(crashes, 0);
+            continue;
+        }
         assert!(crashes >= 2, "{step:?}: {crashes} crashes");
         let kinds = counts.crashes.keys().map(|kind| {
             let (work, _) = kind.split_once(", ").expect("a place");

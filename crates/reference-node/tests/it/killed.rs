@@ -32,7 +32,7 @@ const STEPS: u64 = 36;
 
 /// Kinds of step of each mode.
 const STEPS_OF_CHECKPOINT: usize = 14;
-const STEPS_OF_SNAPSHOT: usize = 20;
+const STEPS_OF_SNAPSHOT: usize = 21;
 
 /// A node, and all that its processes told.
 struct Life {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use snapshot_format::{Digest, Epoch, EventId, Framing, TransactionDigest};
 use snapshot_store::SnapshotSummary;
 use snapshot_store::restore::{
-    Action, AggregateSummary, CloneWarning, FamilySummary, Finding, Plan, RestoreError,
+    Action, AggregateSummary, CloneWarning, FamilySummary, Plan, RestoreError,
     RestoreOptions, RestoreReport, ToldCursor, VerifiedSnapshot,
 };
 
@@ -176,7 +176,7 @@ pub(crate) fn run(args: &RestoreArgs, out: &mut Output) -> Result<Exit, CliError
     let plan = Plan::new(snapshot, &args.db, &args.options())?;
     times.preflight = start.elapsed().as_secs_f64();
     if args.dry_run {
-        return say_plan(args, &plan, times, out);
+        return say_plan(args, plan, times, out);
     }
     let snapshot = *plan.snapshot().summary();
     let preflight = (plan.preflight().needed, plan.preflight().available);
@@ -270,7 +270,7 @@ const fn word(action: Action) -> &'static str {
 /// The findings of a dry run.
 fn say_plan(
     args: &RestoreArgs,
-    plan: &Plan,
+    plan: Plan,
     times: Times,
     out: &mut Output,
 ) -> Result<Exit, CliError> {
@@ -292,19 +292,11 @@ fn say_plan(
         Shown(&shown),
         bytes(preflight.needed),
     ))?;
-    for finding in &preflight.findings {
-        out.warn(format_args!("in the way: {finding}"));
-    }
-    if preflight.findings.is_empty() {
+    let passed = preflight.findings.is_empty();
+    if passed {
         out.line("preflight passed")?;
     }
     let findings: Vec<String> = preflight.findings.iter().map(ToString::to_string).collect();
-    // That of the run that is not dry.
-    let exit = match preflight.findings.as_slice() {
-        [] => Exit::Ok,
-        findings if findings.iter().any(Finding::is_verdict) => Exit::No,
-        _ => Exit::Unusable,
-    };
     out.object(&Report {
         snapshot: plan.snapshot().summary().into(),
         db: shown,
@@ -317,7 +309,11 @@ fn say_plan(
         restored: None,
         seconds: times,
     })?;
-    Ok(exit)
+    // It ends as the run that is not dry does.
+    if !passed {
+        plan.nothing_to_do()?;
+    }
+    Ok(Exit::Ok)
 }
 
 /// Says what should be known of the database.

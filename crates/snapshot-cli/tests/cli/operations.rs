@@ -122,11 +122,24 @@ fn the_script_of_the_timer_verifies_each_boundary_once() {
         );
     }
     fs::write(&reference, format!("11 {}\n", sealed_digest())).expect("written");
-    assert!(script().exits(0).text().ends_with(", as expected\n"));
+    let verified = format!(
+        "epoch 11: {}, as expected (verified before)\n",
+        sealed_digest()
+    );
+    assert_eq!(script().exits(0).text(), verified);
+    // A state file that a full disk left empty is no verdict.
+    let kept = state.join("digest_epoch_11");
+    fs::write(&kept, "").expect("written");
+    let verified = verified.replace(" (verified before)", "");
+    assert_eq!(script().exits(0).text(), verified);
+    // A reference that is published later is compared all the same.
+    fs::remove_file(&reference).expect("there");
+    script().exits(0);
+    fs::write(&reference, "11 0123456789abcdef\n").expect("written");
     assert!(
         script()
-            .exits(0)
-            .text()
-            .starts_with("epoch 11 was verified before: ")
+            .exits(1)
+            .stderr
+            .contains("expected 0123456789abcdef")
     );
 }

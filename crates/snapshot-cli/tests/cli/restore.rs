@@ -127,13 +127,13 @@ fn a_dry_run_says_what_stands_in_the_way_and_does_nothing() {
         "40000",
     ]);
     let said = run(&mut command).exits(1).stderr;
-    assert_eq!(said.matches("in the way: ").count(), 2, "{said}");
+    assert_eq!(said.matches("\n  - ").count(), 2, "{said}");
     let json = run(command.arg("--json")).exits(1).json();
     assert_eq!(json["findings"].as_array().map(Vec::len), Some(2));
     // It ends as the run that is not dry would.
     let missing = dir.path().join("none/db");
     run(restore(&fixture("counted.bin"), &missing).arg("--dry-run"))
-        .refused(3, &["in the way", "there is no directory"]);
+        .refused(3, &["nothing was touched", "there is no directory"]);
     assert_eq!(names(dir.path()), [""; 0]);
 }
 
