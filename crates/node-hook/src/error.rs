@@ -205,7 +205,8 @@ impl HookError {
     pub(crate) fn is_verdict(&self) -> bool {
         match self {
             Self::Verify(error) => error.is_verdict(),
-            Self::OtherBoundary { .. } => true,
+            Self::Open(error) => error.is_verdict(),
+            Self::OtherBoundary { .. } | Self::NoRecord { .. } => true,
             _ => false,
         }
     }

@@ -158,10 +158,10 @@ impl Work {
     /// told and moved out of the way.
     fn has_checkpoint(&self, boundary: &BoundaryRecord) -> Result<bool, HookError> {
         let error = match self.artifacts.existing_checkpoint(boundary) {
-            Err(error) if !matches!(error, HookError::InTheWay { .. }) => error,
+            Err(error) if error.is_verdict() => error,
+            // One that could not be read may be as good as ever.
             other => return other,
         };
-        // What RocksDB says does not tell damage from an error of the moment, so nothing is deleted.
         let name = ArtifactName::finished(ArtifactKind::Checkpoint, boundary.epoch);
         self.set_aside(Stage::Checkpoint, name, &error)?;
         Ok(false)

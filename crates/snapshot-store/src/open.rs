@@ -110,6 +110,25 @@ impl Database {
     ) -> Result<Self, OpenError> {
         require_database(path)?;
         let stamp = Stamp::take(path).map_err(unreadable(path))?;
+        Self::open_stamped(path, column_families, options, &stamp, &mut observe).map_err(|error| {
+            // What a node that starts does to its files looks like damage.
+            match Stamp::take(path) {
+                Ok(now) if now == stamp || options.allow_live => error,
+                Err(_) => error,
+                Ok(_) => OpenError::Changed {
+                    path: path.to_path_buf(),
+                },
+            }
+        })
+    }
+
+    fn open_stamped(
+        path: &Path,
+        column_families: &[ColumnFamily],
+        options: &OpenOptions,
+        stamp: &Stamp,
+        observe: &mut dyn FnMut(OpenStep),
+    ) -> Result<Self, OpenError> {
         let Examined {
             mut warnings,
             damage,
@@ -132,7 +151,7 @@ impl Database {
             DB::open_cf_descriptors_read_only(&database_options(damage), path, descriptors, false)
                 .map_err(|source| explain(path, damage, source))?;
         observe(OpenStep::Opened);
-        require_unchanged(path, &stamp, options, &mut warnings)?;
+        require_unchanged(path, stamp, options, &mut warnings)?;
         Ok(Self {
             db,
             path: path.to_path_buf(),
@@ -221,6 +240,11 @@ fn database_options(damage: Damage) -> Options {
 
 /// Tells a database from what operators take for one.
 fn require_database(path: &Path) -> Result<(), OpenError> {
+    if path.to_str().is_none() {
+        return Err(OpenError::NotUtf8 {
+            path: path.to_path_buf(),
+        });
+    }
     let entries = fs::read_dir(path).map_err(unreadable(path))?;
     if path.join("CURRENT").exists() {
         return Ok(());

@@ -8,8 +8,8 @@ use serde::Serialize;
 use snapshot_format::{Digest, Epoch, EventId, Framing, TransactionDigest};
 use snapshot_store::SnapshotSummary;
 use snapshot_store::restore::{
-    Action, AggregateSummary, CloneWarning, FamilySummary, Plan, RestoreError,
-    RestoreOptions, RestoreReport, ToldCursor, VerifiedSnapshot,
+    Action, AggregateSummary, CloneWarning, FamilySummary, Plan, RestoreError, RestoreOptions,
+    RestoreReport, ToldCursor, VerifiedSnapshot,
 };
 
 use crate::args::WalMode;

@@ -192,6 +192,31 @@ pub enum OpenError {
         /// The column family.
         family: String,
     },
+    /// A file that holds rows was cut, or is another one.
+    #[error(
+        "{} has {got} bytes, and the manifest says {expected}: it was cut or is another file, and holds rows of \
+         {family}; take another checkpoint, or copy the database again",
+        file.display()
+    )]
+    WrongSize {
+        /// The file.
+        file: PathBuf,
+        /// The column family.
+        family: String,
+        /// Bytes that the manifest says.
+        expected: u64,
+        /// Bytes that it has.
+        got: u64,
+    },
+    /// RocksDB cannot be given the path: its Rust bindings would open another one.
+    #[error(
+        "{} is no path for RocksDB, since it is not UTF-8: rename it, or give a link to it by another name",
+        path.display()
+    )]
+    NotUtf8 {
+        /// The directory.
+        path: PathBuf,
+    },
     /// A node opened the database while it was being opened here.
     #[error(
         "{} changed while it was opened: a node started meanwhile, so what was read is no database of one \
@@ -244,6 +269,26 @@ pub enum OpenError {
         /// Why.
         source: rocksdb::Error,
     },
+}
+
+impl OpenError {
+    /// Whether the files were read and found not to be a whole database, as against not read, or not opened
+    /// for another reason.
+    #[must_use]
+    pub fn is_verdict(&self) -> bool {
+        match self {
+            Self::NotADatabase { .. }
+            | Self::BackupRepository { .. }
+            | Self::UnreferencedFiles { .. }
+            | Self::MissingColumnFamily { .. }
+            | Self::OtherPath { .. }
+            | Self::MissingFile { .. }
+            | Self::WrongSize { .. } => true,
+            Self::Log(error) => !matches!(error, WalError::Io { .. }),
+            Self::RocksDb { source, .. } => source.kind() == rocksdb::ErrorKind::Corruption,
+            _ => false,
+        }
+    }
 }
 
 /// The names of the first files, and how many more there are.

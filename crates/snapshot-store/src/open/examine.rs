@@ -112,13 +112,25 @@ pub(crate) fn require_family_files(path: &Path, family: &Family) -> Result<(), O
         .map(|number| format!("{number:06}.sst"))
         .chain(blobs.map(|number| format!("{number:06}.blob")))
         .map(|name| path.join(name));
-    match files.find(|file| !file.exists()) {
-        Some(file) => Err(OpenError::MissingFile {
+    if let Some(file) = files.find(|file| !file.exists()) {
+        return Err(OpenError::MissingFile {
             file,
             family: family.name.clone(),
-        }),
-        None => Ok(()),
+        });
     }
+    for (number, table) in &family.tables {
+        let file = path.join(format!("{number:06}.sst"));
+        let got = fs::metadata(&file).map_err(unreadable(&file))?.len();
+        if got != table.size {
+            return Err(OpenError::WrongSize {
+                file,
+                family: family.name.clone(),
+                expected: table.size,
+                got,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The manifest, unless a newer RocksDB wrote it.

@@ -35,7 +35,9 @@ impl Stamp {
         }
         let current = fs::read(dir.join("CURRENT"))?;
         let named = String::from_utf8_lossy(&current);
-        let manifest = fs::metadata(dir.join(named.trim_end()))?.len();
+        // One that is not there is for whoever reads it to say.
+        let manifest =
+            fs::metadata(dir.join(named.trim_end())).map_or(0, |manifest| manifest.len());
         Ok(Self {
             current,
             manifest,
