@@ -13,7 +13,7 @@ mod rename;
 mod set;
 mod staging;
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,8 @@ use rustix::process::{Resource, getrlimit};
 pub use self::destination::{Destination, is_same_file};
 pub use self::directory::sync_dir;
 pub use self::error::{PublishError, PublishWarning};
-pub(crate) use self::exchange::{Owner, exchange, is_mount_point, is_unsupported};
+pub(crate) use self::exchange::{exchange, is_mount_point, is_unsupported};
+pub(crate) use self::owner::Owner;
 pub use self::rename::{publish_dir, publish_dir_watched};
 pub use self::set::{FileSet, SetStep};
 use self::staging::Unfinished;
@@ -315,7 +316,9 @@ impl AtomicFile {
             replace: Replace::Allow,
             ..
         }) = &self.place
-            && let Err(source) = owner::pass_on(&path, &self.file)
+            && let Ok(old) = fs::symlink_metadata(&path)
+            && old.is_file()
+            && let Err(source) = Owner::of(&old).give(&self.file)
         {
             let path = path.clone();
             self.warnings.push(PublishWarning::Owner { path, source });

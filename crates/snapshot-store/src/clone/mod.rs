@@ -230,13 +230,13 @@ fn others(dir: &Path) -> Result<Others, CloneError> {
     Ok(files.collect())
 }
 
-/// Gives all that is new in `dir` its owner and mode, those of what `original` has of the same name or of
-/// `owner`, and syncs it. A file that has another name elsewhere is the node's. Tells the first that this user
-/// may not give its owner.
+/// Gives all that is new in `dir` its owner and mode, and syncs it: those of what `original` has of the same name,
+/// or of its `CURRENT`; without one, those that fit into the directory `parent`. A file that has another name
+/// elsewhere is the node's. Tells the first that this user may not give its owner.
 pub(crate) fn seal(
     dir: &Path,
     original: Option<&Path>,
-    owner: Owner,
+    parent: &Path,
 ) -> Result<Option<CloneWarning>, CloneError> {
     let mut paths = vec![dir.to_path_buf(), dir.join("LOCK")];
     walk(dir, &mut |path, metadata| {
@@ -249,20 +249,31 @@ pub(crate) fn seal(
     let mut refused = None;
     // What is in a directory, before the directory.
     for path in paths.into_iter().rev() {
-        let of = original.map(|of| of.join(path.strip_prefix(dir).unwrap_or(&path)));
-        let same = of.and_then(|same| fs::symlink_metadata(same).ok());
-        let owner = same.map_or(owner, |same| Owner::of_replaced(&same, &same));
-        let given = owner.give(&path);
-        let given = given.map_err(io_error("give its owner and mode to", &path))?;
+        let file = File::open(&path).map_err(io_error("open", &path))?;
+        let owner = match original {
+            Some(original) => {
+                fs::symlink_metadata(original.join(path.strip_prefix(dir).unwrap_or(&path)))
+                    .or_else(|_| fs::metadata(original.join("CURRENT")))
+                    .map(|old| Owner::of(&old))
+            }
+            None => fs::metadata(parent).map(|parent| Owner::of_parent(&parent, path.is_dir())),
+        };
+        match owner.and_then(|owner| owner.give(&file)) {
+            // An owner that this user may not give to a file, or its user namespace does not know.
+            Err(error)
+                if error.kind() == io::ErrorKind::PermissionDenied
+                    || error.kind() == io::ErrorKind::InvalidInput =>
+            {
+                refused.get_or_insert(path.clone());
+            }
+            other => other.map_err(io_error("give its owner and mode to", &path))?,
+        }
         let synced = if path.is_dir() {
             publish::sync_dir(&path)
         } else {
-            File::open(&path).and_then(|file| file.sync_all())
+            file.sync_all()
         };
         synced.map_err(io_error("sync", &path))?;
-        if !given {
-            refused.get_or_insert(path);
-        }
     }
     Ok(refused.map(|path| CloneWarning::Owner { path }))
 }

@@ -1,37 +1,59 @@
-//! Mode and owner of a file that is replaced, passed on to the one that takes its place.
+//! Owner, group and mode, passed on to what takes the place of something else.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{File, Metadata, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
-use std::path::Path;
 
-/// Gives the unfinished `file` the mode, owner and group of the file at `path`, if there is one.
-///
-/// Where the group may not be given, the mode's rights for the old group are not given to another one.
-///
-/// # Errors
-///
-/// What could not be passed on. The file can be used all the same.
-pub(super) fn pass_on(path: &Path, file: &File) -> io::Result<()> {
-    let Ok(old) = fs::symlink_metadata(path) else {
-        return Ok(());
-    };
-    if !old.is_file() {
-        return Ok(());
+/// Owner, group and mode of what appears.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Owner {
+    uid: u32,
+    gid: u32,
+    mode: u32,
+}
+
+impl Owner {
+    /// Those of what is replaced.
+    pub(crate) fn of(replaced: &Metadata) -> Self {
+        let kept = if replaced.is_dir() { 0o7777 } else { 0o777 };
+        Self::masked(replaced, kept)
     }
-    let new = file.metadata()?;
-    let mut mode = old.mode() & 0o777;
-    let mut owned = Ok(());
-    if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
-        owned = fchown(file, Some(old.uid()), Some(old.gid()));
-        let has_group =
-            owned.is_ok() || old.gid() == new.gid() || fchown(file, None, Some(old.gid())).is_ok();
-        if !has_group {
-            mode = mode & 0o707 | (mode & 0o7) << 3;
+
+    /// Those of the directory in which it appears, but not writable for all.
+    pub(crate) fn of_parent(parent: &Metadata, is_dir: bool) -> Self {
+        Self::masked(parent, if is_dir { 0o775 } else { 0o664 })
+    }
+
+    fn masked(like: &Metadata, kept: u32) -> Self {
+        Self {
+            uid: like.uid(),
+            gid: like.gid(),
+            mode: like.mode() & kept,
         }
     }
-    if file.metadata()?.mode() & 0o7777 != mode {
-        file.set_permissions(Permissions::from_mode(mode))?;
+
+    /// Gives them to `file`. Where the group may not be given, the mode's rights for it are not given to
+    /// another one.
+    ///
+    /// # Errors
+    ///
+    /// What could not be passed on. The file can be used all the same.
+    pub(crate) fn give(self, file: &File) -> io::Result<()> {
+        let found = file.metadata()?;
+        let mut mode = self.mode;
+        let mut owned = Ok(());
+        if (self.uid, self.gid) != (found.uid(), found.gid()) {
+            owned = fchown(file, Some(self.uid), Some(self.gid));
+            let has_group = owned.is_ok()
+                || self.gid == found.gid()
+                || fchown(file, None, Some(self.gid)).is_ok();
+            if !has_group {
+                mode = mode & !0o70 | (mode & 0o7) << 3;
+            }
+        }
+        if file.metadata()?.mode() & 0o7777 != mode {
+            file.set_permissions(Permissions::from_mode(mode))?;
+        }
+        owned
     }
-    owned
 }

@@ -21,7 +21,7 @@ use crate::lock::HeldLock;
 use crate::merge::MergeFailures;
 use crate::open::{Database, OpenOptions, WalRecovery};
 use crate::progress::Progress;
-use crate::publish::{self, Owner, PublishStep, publish_dir_watched};
+use crate::publish::{self, PublishStep, publish_dir_watched};
 use crate::schema::{self, ColumnFamily};
 use crate::summary::SnapshotSummary;
 
@@ -158,10 +158,8 @@ impl Install<'_> {
         drop(db);
         self.read_back(&dir, WalRecovery::Absolute, before)?;
         let parent = publish::parent(target);
-        let owner = fs::metadata(parent).map_err(io_error("read", parent))?;
         step(before, RestoreStep::Sync, &dir)?;
-        self.warnings
-            .extend(clone::seal(&dir, None, Owner::of_parent(&owner))?);
+        self.warnings.extend(clone::seal(&dir, None, parent)?);
         match fs::remove_dir(target) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             // An empty directory of that name was to be used.
@@ -207,11 +205,9 @@ impl Install<'_> {
         };
         self.read_back(&dir, wal_recovery, before)?;
         clone::require_same_others(target, &dir)?;
-        let read = |path: &Path| fs::metadata(path).map_err(io_error("read", path));
-        let owner = Owner::of_replaced(&read(target)?, &read(&target.join("CURRENT"))?);
         step(before, RestoreStep::Sync, &dir)?;
         self.warnings
-            .extend(clone::seal(&dir, Some(target), owner)?);
+            .extend(clone::seal(&dir, Some(target), target)?);
         if !lock.is_some_and(|lock| lock.is_held(target)) {
             return Err(RestoreError::Started {
                 path: target.to_path_buf(),
