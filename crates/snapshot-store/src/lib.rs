@@ -9,7 +9,6 @@
 pub mod aggregate;
 pub mod check;
 pub mod chunks;
-mod clone;
 pub mod create;
 pub mod cursor;
 pub mod limits;

@@ -31,7 +31,7 @@ pub use self::rename::{publish_dir, publish_dir_watched};
 pub use self::set::{FileSet, SetStep};
 use self::staging::Unfinished;
 pub use self::staging::is_special;
-pub(crate) use self::staging::parent;
+pub(crate) use self::staging::{parent, unnamed_file};
 use crate::space;
 
 /// The kernel is told to start writing after this many bytes. On the 2-core machine of the

@@ -8,8 +8,8 @@ use serde::Serialize;
 use snapshot_format::{Digest, Epoch, EventId, Framing, TransactionDigest};
 use snapshot_store::SnapshotSummary;
 use snapshot_store::restore::{
-    Action, AggregateSummary, CloneWarning, FamilySummary, Plan, RestoreError, RestoreOptions,
-    RestoreReport, ToldCursor, VerifiedSnapshot,
+    Action, AggregateSummary, FamilySummary, Plan, RestoreError, RestoreOptions,
+    RestoreReport, RestoreWarning, ToldCursor, VerifiedSnapshot,
 };
 
 use crate::args::WalMode;
@@ -317,15 +317,15 @@ fn say_plan(
 }
 
 /// Says what should be known of the database.
-fn warn_database(warnings: &[CloneWarning], out: &mut Output) {
+fn warn_database(warnings: &[RestoreWarning], out: &mut Output) {
     for warning in warnings {
         match warning {
-            CloneWarning::Owner { path } => out.warn(format_args!(
+            RestoreWarning::Owner { path } => out.warn(format_args!(
                 "{} and perhaps more have another owner or group than they should, as this user may not \
                  change it: make them those of the user that the node runs as, with chown",
                 Shown(&path.display().to_string())
             )),
-            CloneWarning::Database(warning) => out.warn(warning),
+            RestoreWarning::Database(warning) => out.warn(warning),
             _ => {}
         }
     }

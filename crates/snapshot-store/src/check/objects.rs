@@ -52,8 +52,7 @@ impl<F: FnMut(&Violation)> Run<'_, F> {
                 }
             }
         }
-        let (runs, sum) = sorter.finish().map_err(spill)?;
-        Ok(Sorted { runs, sum, parts })
+        sorter.finish().map_err(spill)
     }
 
     fn owned(&mut self, id: ObjectId, value: &[u8]) -> Option<(BlobId, BlobObject)> {

@@ -148,6 +148,13 @@ impl Unfinished {
     }
 }
 
+/// A file that is in the directory `dir` and gone when it is closed, even if the process is killed.
+pub(crate) fn unnamed_file(dir: &Path) -> io::Result<File> {
+    let (file, unfinished) = Unfinished::create(&dir.join("unnamed"), &File::open(dir)?)?;
+    unfinished.discard(&file);
+    Ok(file)
+}
+
 /// Removes `tmp` if it is `file`. Best effort: the next run removes what stays.
 fn remove(tmp: &Path, file: &File) {
     if names(tmp, file) {

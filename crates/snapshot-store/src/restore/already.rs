@@ -3,46 +3,36 @@
 
 use std::env;
 
+use super::RestoreError;
 use super::build::cursor_rows;
-use super::cursor::Resume;
 use super::install::digest;
 use super::preflight::{Action, Finding, Preflight};
 use super::source::VerifiedSnapshot;
-use super::{RestoreError, RestoreOptions};
 use crate::check::{self, CheckOptions};
 use crate::open::{Database, OpenOptions};
 use crate::progress::Progress;
 use crate::schema::ColumnFamily;
 
 /// Takes back the finding that a database is there if it holds the tables already.
-pub(super) fn forgive(
-    snapshot: &VerifiedSnapshot,
-    options: &RestoreOptions,
-    preflight: &mut Preflight,
-) {
+pub(super) fn forgive(snapshot: &VerifiedSnapshot, preflight: &mut Preflight) {
     let in_the_way = preflight.findings.as_slice();
     let there =
         preflight.action == Action::Replace && matches!(in_the_way, [] | [Finding::Exists { .. }]);
     // What cannot be read is not what was restored.
-    if there && holds_all(snapshot, options, preflight).unwrap_or(false) {
+    if there && holds_all(snapshot, preflight).unwrap_or(false) {
         preflight.findings.clear();
         preflight.action = Action::Nothing;
     }
 }
 
-fn holds_all(
-    snapshot: &VerifiedSnapshot,
-    options: &RestoreOptions,
-    preflight: &Preflight,
-) -> Result<bool, RestoreError> {
+fn holds_all(snapshot: &VerifiedSnapshot, preflight: &Preflight) -> Result<bool, RestoreError> {
     let summary = snapshot.summary();
     let database = Database::open_column_families(
         &preflight.current,
         &ColumnFamily::ALL,
         &OpenOptions::default(),
     )?;
-    let resume = Resume::of(&summary.header, &options.cursor).unwrap_or(Resume::Unknown);
-    let expected = cursor_rows(&resume);
+    let expected = cursor_rows(preflight.resume);
     for family in [
         ColumnFamily::EventCursor,
         ColumnFamily::LatestHandledEventIndex,

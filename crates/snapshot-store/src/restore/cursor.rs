@@ -3,6 +3,8 @@
 
 use snapshot_format::{EventId, Header};
 
+use crate::cursor::EventCursor;
+
 /// What the caller knows of the event cursor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ToldCursor {
@@ -27,34 +29,24 @@ pub enum CursorError {
     NoEvent,
 }
 
-/// Where a node goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Resume {
-    Known {
-        event_id: EventId,
-        next_event_index: u64,
-    },
-    /// Nobody knows, so a node cannot go on from these tables.
-    Unknown,
-}
-
-impl Resume {
-    pub(crate) fn of(header: &Header, told: &ToldCursor) -> Result<Self, CursorError> {
-        let cursor = header.event_cursor();
-        // Index 0 without an event is how a snapshot says that it does not know.
-        let index =
-            (cursor.event_id.is_some() || cursor.element_index > 0).then_some(cursor.element_index);
-        let event_id = agree(cursor.event_id, told.event_id)?;
-        let next_event_index = agree(index, told.next_event_index)?;
-        match (event_id, next_event_index) {
-            (Some(event_id), Some(next_event_index)) => Ok(Self::Known {
-                event_id,
-                next_event_index,
-            }),
-            (Some(_), None) => Err(CursorError::NoIndex),
-            (None, Some(_)) if told.next_event_index.is_some() => Err(CursorError::NoEvent),
-            (None, _) => Ok(Self::Unknown),
-        }
+/// Where a node goes on; nothing if nobody knows, and then it cannot.
+pub(super) fn resume(
+    header: &Header,
+    told: &ToldCursor,
+) -> Result<Option<EventCursor>, CursorError> {
+    let cursor = header.event_cursor();
+    // Index 0 without an event is how a snapshot says that it does not know.
+    let index =
+        (cursor.event_id.is_some() || cursor.element_index > 0).then_some(cursor.element_index);
+    let event_id = agree(cursor.event_id, told.event_id)?;
+    match (event_id, agree(index, told.next_event_index)?) {
+        (Some(event_id), Some(next_event_index)) => Ok(Some(EventCursor::V1 {
+            event_id,
+            next_event_index,
+        })),
+        (Some(_), None) => Err(CursorError::NoIndex),
+        (None, Some(_)) if told.next_event_index.is_some() => Err(CursorError::NoEvent),
+        (None, _) => Ok(None),
     }
 }
 

@@ -9,7 +9,6 @@ use snapshot_format::{BlobId, ChunkError, Digest, EncodeError, NotWhole};
 
 use super::aggregate::TooManyObjects;
 use super::preflight::Finding;
-use crate::clone::CloneError;
 use crate::create::CreateError;
 use crate::limits::LimitError;
 use crate::lock::LockError;
@@ -141,9 +140,28 @@ pub enum RestoreError {
         /// The digest derived from the installed tables.
         got: Digest,
     },
-    /// The database whose tables are replaced cannot be cloned, or its clone not take its place.
-    #[error(transparent)]
-    Clone(#[from] CloneError),
+    /// The clone differs from its original where it should not.
+    #[error(
+        "the clone {} has other files than the database in {}; the database was not touched, and this is a \
+         bug, please report it", path.display(), families.join(", ")
+    )]
+    Differs {
+        /// The clone.
+        path: PathBuf,
+        /// The column families.
+        families: Vec<String>,
+    },
+    /// The clone could not take the place of the database.
+    #[error(
+        "cannot exchange {} for the finished database: {source}; if it lies on a lower layer of an overlay, \
+         copy it to a volume first", path.display()
+    )]
+    Exchange {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The database was opened for writing while its clone was made. The target is untouched.
     #[error("a node started on {} while it was restored; stop it, and restore again", path.display())]
     Started {
@@ -161,7 +179,7 @@ pub enum RestoreError {
         /// Why.
         source: Box<Self>,
     },
-    /// The finished database could not get its name.
+    /// The finished database, or the old one that is kept, could not get its name.
     #[error(transparent)]
     Publish(#[from] PublishError),
 }

@@ -9,15 +9,12 @@ use rocksdb::{ColumnFamilyDescriptor, DB, IngestExternalFileOptions, Options};
 use snapshot_format::Digest;
 
 use super::build::Built;
+use super::clone;
 use super::error::{RestoreError, io_error, rocksdb_error};
 use super::preflight::Action;
-use super::report::{self, RestoreReport};
-use super::sst::SstFile;
-use super::staging::Staging;
-use crate::clone::{self, CloneOptions, CloneWarning};
+use super::report::{self, RestoreReport, RestoreWarning};
 use crate::create::{CreateOptions, create};
 use crate::limits;
-use crate::lock::HeldLock;
 use crate::merge::MergeFailures;
 use crate::open::{Database, OpenOptions, WalRecovery};
 use crate::progress::Progress;
@@ -76,145 +73,85 @@ impl Built {
         progress: &Progress,
         mut before: impl FnMut(RestoreStep) -> io::Result<()>,
     ) -> Result<RestoreReport, RestoreError> {
-        let Self {
-            staging,
-            files,
-            summary,
-            facts,
-            aggregate,
-            resume,
-            preflight,
-            read_back,
-            keep_old,
-            clone,
-        } = self;
-        let mut install = Install {
-            files: &files,
-            summary: &summary,
-            read_back,
-            progress,
-            clone,
-            warnings: preflight.warnings,
-        };
-        let (target, action) = (preflight.target, preflight.action);
         let before: Before<'_> = &mut before;
-        if action == Action::Replace {
-            install.replace(&staging, &target, preflight.lock.as_ref(), before)?;
-        } else {
-            install.make(&staging, &target, before)?;
+        let target = self.preflight.target.clone();
+        let dir = self.staging.successor();
+        let original = (self.preflight.action == Action::Replace).then_some(target.as_path());
+        let failures = MergeFailures::new();
+        let db = match original {
+            Some(original) => self.clone_of(original, &dir, &failures, before)?,
+            None => new_database(&dir, &failures, before)?,
+        };
+        self.ingest(&db, &dir, before)?;
+        // RocksDB works with paths: it must be gone before they change.
+        drop(db);
+        if let Some(original) = original {
+            clone::restore_options(original, &dir)?;
         }
-        step(before, RestoreStep::CleanUp, staging.path())
-            .and_then(|()| staging.finish(keep_old))
+        if self.whole {
+            step(before, RestoreStep::ReadBack, &dir)?;
+            self.read_back(&dir, progress)?;
+        }
+        if let Some(original) = original {
+            clone::require_same_others(original, &dir)?;
+        }
+        step(before, RestoreStep::Sync, &dir)?;
+        let refused = clone::seal(&dir, original, publish::parent(&target))?;
+        let mut warnings = self.preflight.warnings;
+        warnings.extend(refused.map(|path| RestoreWarning::Owner { path }));
+        if original.is_some() {
+            let lock = self.preflight.lock.as_ref();
+            if !lock.is_some_and(|lock| lock.is_held(&target)) {
+                return Err(RestoreError::Started { path: target });
+            }
+            self.staging.exchange(before(RestoreStep::Exchange))?;
+        } else {
+            match fs::remove_dir(&target) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                // An empty directory of that name was to be used.
+                other => other.map_err(io_error("replace", &target))?,
+            }
+            publish_dir_watched(&dir, &target, |step| before(RestoreStep::Publish(step)))?;
+        }
+        step(before, RestoreStep::CleanUp, self.staging.path())
+            .and_then(|()| self.staging.finish(self.options.keep_old))
             .map_err(|source| RestoreError::NotDurable {
                 path: target.clone(),
                 source: Box::new(source),
             })?;
-        let (event_id, next_event_index) = resume.parts();
         Ok(RestoreReport {
-            target,
-            action,
-            snapshot: summary,
-            families: report::families(&files),
-            aggregate,
-            next_event_index,
-            event_id,
-            ended_objects: facts.ended,
-            deleted_objects: facts.deleted,
-            warnings: install.warnings,
+            action: self.preflight.action,
+            families: report::families(&self.files),
+            aggregate: self.aggregate,
+            ended_objects: self.facts.ended,
+            deleted_objects: self.facts.deleted,
+            warnings,
+            ..RestoreReport::untouched(&self.summary, self.preflight.resume, target)
         })
     }
-}
 
-/// What is installed.
-struct Install<'a> {
-    files: &'a [SstFile],
-    summary: &'a SnapshotSummary,
-    read_back: bool,
-    progress: &'a Progress,
-    clone: CloneOptions,
-    warnings: Vec<CloneWarning>,
-}
-
-impl Install<'_> {
-    /// Makes a new database in the temporary directory, and gives it its name.
-    fn make(
-        &mut self,
-        staging: &Staging,
-        target: &Path,
+    /// A clone of the database in `original`, with its six tables empty.
+    fn clone_of(
+        &self,
+        original: &Path,
+        dir: &Path,
+        failures: &MergeFailures,
         before: Before<'_>,
-    ) -> Result<(), RestoreError> {
-        let dir = staging.swap().successor();
-        fs::create_dir(&dir).map_err(io_error("create", &dir))?;
-        step(before, RestoreStep::Open, &dir)?;
-        let failures = MergeFailures::new();
-        let mut options = Options::default();
-        options.create_if_missing(true);
-        options.create_missing_column_families(true);
-        limits::spare_threads(&mut options);
-        options.set_error_if_exists(true);
-        let db = DB::open_cf_descriptors(&options, &dir, new_families(&failures))
-            .map_err(rocksdb_error("create", &dir))?;
-        self.ingest(&db, &dir, before)?;
-        drop(db);
-        self.read_back(&dir, WalRecovery::Absolute, before)?;
-        let parent = publish::parent(target);
-        step(before, RestoreStep::Sync, &dir)?;
-        self.warnings.extend(clone::seal(&dir, None, parent)?);
-        match fs::remove_dir(target) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            // An empty directory of that name was to be used.
-            other => other.map_err(io_error("replace", target))?,
-        }
-        publish_dir_watched(&dir, target, |publish| {
-            before(RestoreStep::Publish(publish))
-        })?;
-        Ok(())
-    }
-
-    /// Replaces the six tables in a clone of the database in `target`, and gives it the name.
-    fn replace(
-        &mut self,
-        staging: &Staging,
-        target: &Path,
-        lock: Option<&HeldLock>,
-        before: Before<'_>,
-    ) -> Result<(), RestoreError> {
-        let dir = staging.swap().successor();
-        step(before, RestoreStep::Clone, &dir)?;
-        clone::make(target, &dir)?;
-        step(before, RestoreStep::Open, &dir)?;
-        let failures = MergeFailures::new();
-        let mut db = clone::open(&dir, staging.path(), &self.clone, &failures)?;
+    ) -> Result<DB, RestoreError> {
+        step(before, RestoreStep::Clone, dir)?;
+        clone::make(original, dir)?;
+        step(before, RestoreStep::Open, dir)?;
+        let mut db = clone::open(dir, self.staging.path(), &self.options, failures)?;
         for family in ColumnFamily::ALL {
-            step(before, RestoreStep::Clear(family), &dir)?;
+            step(before, RestoreStep::Clear(family), dir)?;
             if db.cf_handle(family.name()).is_some() {
                 db.drop_cf(family.name())
-                    .map_err(rocksdb_error("drop a table of", &dir))?;
+                    .map_err(rocksdb_error("drop a table of", dir))?;
             }
-            db.create_cf(family.name(), &schema::reader_options(family, &failures))
-                .map_err(rocksdb_error("create a table of", &dir))?;
+            db.create_cf(family.name(), &schema::reader_options(family, failures))
+                .map_err(rocksdb_error("create a table of", dir))?;
         }
-        self.ingest(&db, &dir, before)?;
-        // RocksDB works with paths: it must be gone before they change.
-        drop(db);
-        clone::restore_options(target, &dir)?;
-        let wal_recovery = match self.clone.wal_recovery {
-            WalRecovery::Absolute => WalRecovery::Absolute,
-            // The torn log stays, and is no longer the last one.
-            _ => WalRecovery::PointInTime,
-        };
-        self.read_back(&dir, wal_recovery, before)?;
-        clone::require_same_others(target, &dir)?;
-        step(before, RestoreStep::Sync, &dir)?;
-        self.warnings
-            .extend(clone::seal(&dir, Some(target), target)?);
-        if !lock.is_some_and(|lock| lock.is_held(target)) {
-            return Err(RestoreError::Started {
-                path: target.to_path_buf(),
-            });
-        }
-        staging.swap().exchange(before(RestoreStep::Exchange))?;
-        Ok(())
+        Ok(db)
     }
 
     /// Has the database take over the files by their names. Each table is then complete and durable.
@@ -235,28 +172,44 @@ impl Install<'_> {
     }
 
     /// Opens the database in `dir` anew, from the disk, and derives the digest again from what is there.
-    fn read_back(
-        &self,
-        dir: &Path,
-        wal_recovery: WalRecovery,
-        before: Before<'_>,
-    ) -> Result<(), RestoreError> {
-        if !self.read_back {
-            return Ok(());
-        }
-        step(before, RestoreStep::ReadBack, dir)?;
+    fn read_back(&self, dir: &Path, progress: &Progress) -> Result<(), RestoreError> {
         let options = OpenOptions {
-            wal_recovery,
+            wal_recovery: match self.options.wal_recovery {
+                WalRecovery::Absolute => WalRecovery::Absolute,
+                // The torn log stays, and is no longer the last one.
+                _ => WalRecovery::PointInTime,
+            },
             ..OpenOptions::default()
         };
         let database = Database::open_column_families(dir, &ColumnFamily::ALL, &options)?;
-        let got = digest(&database, self.summary, self.progress)?;
+        let got = digest(&database, &self.summary, progress)?;
         let expected = self.summary.digest;
-        if got != expected || !report::same_counts(self.files, self.summary) {
-            return Err(RestoreError::InstalledDiffers { expected, got });
+        if got == expected {
+            Ok(())
+        } else {
+            Err(RestoreError::InstalledDiffers { expected, got })
         }
-        Ok(())
     }
+}
+
+/// A new database in `dir` with the tables as a reader opens them: all that is written here are finished files.
+/// A writer would load their Bloom filters, which take a byte and more of memory for each row.
+fn new_database(
+    dir: &Path,
+    failures: &MergeFailures,
+    before: Before<'_>,
+) -> Result<DB, RestoreError> {
+    fs::create_dir(dir).map_err(io_error("create", dir))?;
+    step(before, RestoreStep::Open, dir)?;
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    options.create_missing_column_families(true);
+    limits::spare_threads(&mut options);
+    options.set_error_if_exists(true);
+    let families = ColumnFamily::ALL.map(|family| {
+        ColumnFamilyDescriptor::new(family.name(), schema::reader_options(family, failures))
+    });
+    DB::open_cf_descriptors(&options, dir, families).map_err(rocksdb_error("create", dir))
 }
 
 /// The digest of the snapshot of `database` that has the header of `summary`.
@@ -273,13 +226,4 @@ pub(super) fn digest(
 
 fn step(before: Before<'_>, step: RestoreStep, path: &Path) -> Result<(), RestoreError> {
     before(step).map_err(io_error("take the next step in", path))
-}
-
-/// The tables, as a reader opens them: all that is written here are finished files. A writer would load
-/// their Bloom filters, which take a byte and more of memory for each row.
-fn new_families(failures: &MergeFailures) -> Vec<ColumnFamilyDescriptor> {
-    let new = |family: ColumnFamily| {
-        ColumnFamilyDescriptor::new(family.name(), schema::reader_options(family, failures))
-    };
-    ColumnFamily::ALL.into_iter().map(new).collect()
 }

@@ -10,9 +10,11 @@
 pub(crate) mod aggregate;
 mod already;
 mod build;
+mod clone;
 mod cursor;
 mod error;
 mod install;
+mod obstacles;
 mod preflight;
 mod report;
 mod source;
@@ -29,17 +31,16 @@ use crate::open::WalRecovery;
 use crate::progress::Progress;
 use crate::publish;
 
-pub use crate::clone::{CloneError, CloneWarning, Obstacle, OtherFamilies};
-
 pub use self::aggregate::{
     AggregateSummary, BlobObject, Doubts, PermanentObject, Tally, TooManyObjects,
 };
 pub use self::build::{Built, Tables};
+pub use self::clone::OtherFamilies;
 pub use self::cursor::{CursorError, ToldCursor};
 pub use self::error::RestoreError;
 pub use self::install::RestoreStep;
 pub use self::preflight::{Action, Finding, Preflight};
-pub use self::report::{FamilySummary, RestoreReport};
+pub use self::report::{FamilySummary, RestoreReport, RestoreWarning};
 pub use self::source::VerifiedSnapshot;
 
 /// How a snapshot is restored, and what is expected of it.
@@ -131,7 +132,7 @@ impl Plan {
         options: &RestoreOptions,
     ) -> Result<Self, RestoreError> {
         let mut preflight = preflight::look(&snapshot, target, options)?;
-        already::forgive(&snapshot, options, &mut preflight);
+        already::forgive(&snapshot, &mut preflight);
         Ok(Self {
             snapshot,
             options: options.clone(),
@@ -160,7 +161,7 @@ impl Plan {
     /// the tables are durable.
     pub fn nothing_to_do(self) -> Result<RestoreReport, RestoreError> {
         let plan = self.clear()?;
-        let resume = plan.resume();
+        let resume = plan.preflight.resume;
         let target = &plan.preflight.target;
         match staging::end_leftover(target, plan.options.keep_old) {
             // What is in the way there is not in the way of doing nothing.
@@ -172,7 +173,7 @@ impl Plan {
         publish::sync_dir(parent).map_err(error::io_error("sync", parent))?;
         Ok(RestoreReport::untouched(
             plan.snapshot.summary(),
-            &resume,
+            resume,
             plan.preflight.target,
         ))
     }
@@ -185,12 +186,12 @@ impl Plan {
     /// [`RestoreError::Refused`] if something stands in the way, or another if something cannot be
     /// written. The target is untouched.
     pub fn build(self, progress: &Progress) -> Result<Tables, RestoreError> {
-        Tables::build(self.clear()?, progress)
+        Tables::build(self.clear()?, true, progress)
     }
 
     /// As [`build`](Self::build), for a database of the three tables alone.
     pub(crate) fn build_tables_only(self, progress: &Progress) -> Result<Built, RestoreError> {
-        Tables::build_alone(self.clear()?, progress)
+        Tables::build(self.clear()?, false, progress).map(Tables::alone)
     }
 
     fn clear(mut self) -> Result<Self, RestoreError> {
@@ -200,11 +201,5 @@ impl Plan {
         } else {
             Err(RestoreError::Refused { findings })
         }
-    }
-
-    fn resume(&self) -> cursor::Resume {
-        // What does not fit was found before.
-        cursor::Resume::of(&self.snapshot.summary().header, &self.options.cursor)
-            .unwrap_or(cursor::Resume::Unknown)
     }
 }

@@ -9,15 +9,17 @@ use rustix::fs::Access;
 use snapshot_format::{Digest, Epoch};
 
 use super::RestoreOptions;
-use super::cursor::{CursorError, Resume};
+use super::cursor::{self, CursorError};
 use super::error::{RestoreError, io_error};
+use super::obstacles;
+use super::report::RestoreWarning;
 use super::source::{VerifiedSnapshot, objects};
 use super::staging::{self, Staging};
-use crate::clone::{CloneWarning, Obstacle, obstacles, swap};
+use crate::cursor::EventCursor;
 use crate::lock::{self, HeldLock};
 use crate::open::{self, OpenError, OpenOptions};
 use crate::publish;
-use crate::space;
+use crate::space::{self, SpaceError};
 
 /// Something that stands in the way of a restore.
 #[derive(Debug, thiserror::Error)]
@@ -97,25 +99,75 @@ pub enum Finding {
         /// The database.
         database: PathBuf,
     },
-    /// The database cannot be cloned, or its clone not take its place.
+    /// The database is in use, damaged, or lies in several directories.
     #[error(transparent)]
-    Clone(#[from] Obstacle),
-    /// The database is in use, or damaged.
-    #[error(transparent)]
-    Database(#[from] Box<OpenError>),
-    /// There is too little room.
+    Database(Box<OpenError>),
+    /// No other directory can take the place of a mount point.
     #[error(
-        "{needed} bytes are needed, but the file system of {} has {available} free: free some, or \
-         choose a path on another one", path.display()
+        "{} is a mount point, so no other directory can take its place: restore to a new directory below \
+         it and point the node there; or move the database into a directory below it first",
+        path.display()
     )]
-    TooLittleSpace {
-        /// The target.
+    MountPoint {
+        /// The directory.
         path: PathBuf,
-        /// Bytes needed, by estimate.
+    },
+    /// Something in the database's directory is neither a file nor a directory.
+    #[error(
+        "{} is neither a file nor a directory, so the database cannot be cloned: move it away, or in place \
+         of the link what it leads to", path.display()
+    )]
+    NotPlain {
+        /// What it is.
+        path: PathBuf,
+    },
+    /// Files of the database cannot get another name beside it.
+    #[error(
+        "files of {} cannot be hard-linked beside it ({source}): run as root or as their owner; if it is a \
+         subvolume or a directory with a quota of its own, copy the database to a plain directory first",
+        path.display()
+    )]
+    CannotLink {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A column family has an order of keys that only the node knows.
+    #[error(
+        "column family {family} of {} has the comparator {comparator}, which only the node has",
+        path.display()
+    )]
+    Comparator {
+        /// The database.
+        path: PathBuf,
+        /// The column family.
+        family: String,
+        /// The name of the order.
+        comparator: String,
+    },
+    /// What is only in the write-ahead logs does not fit into memory.
+    #[error(
+        "the write-ahead logs of {} have {needed} bytes, which are held in memory, and {available} are \
+         free: start the node and stop it, which empties them", path.display()
+    )]
+    TooLittleMemory {
+        /// The database.
+        path: PathBuf,
+        /// Bytes needed.
         needed: u64,
-        /// Bytes free for this user.
+        /// Bytes free.
         available: u64,
     },
+    /// There is too little room.
+    #[error(transparent)]
+    Space(SpaceError),
+}
+
+impl From<OpenError> for Finding {
+    fn from(error: OpenError) -> Self {
+        Self::Database(Box::new(error))
+    }
 }
 
 impl Finding {
@@ -152,9 +204,11 @@ pub struct Preflight {
     /// All that stands in the way.
     pub findings: Vec<Finding>,
     /// What should be known of the database that is there.
-    pub warnings: Vec<CloneWarning>,
+    pub warnings: Vec<RestoreWarning>,
     /// Where the database lies that is there: at the target, unless a run was killed between two renames.
     pub(super) current: PathBuf,
+    /// Where a node goes on.
+    pub(super) resume: Option<EventCursor>,
     /// The lock of that database, from before it was looked at.
     pub(super) lock: Option<HeldLock>,
 }
@@ -172,16 +226,13 @@ pub(super) fn look(
     let mut findings: Vec<Finding> = Vec::new();
     let summary = snapshot.summary();
     trust(snapshot, options, &mut findings);
-    match Resume::of(&summary.header, &options.cursor) {
-        Ok(Resume::Known {
-            next_event_index: next,
-            ..
-        }) => {
-            let gone = options.first_available_event.filter(|first| *first > next);
-            findings.extend(gone.map(|first| Finding::EventsGone { first, next }));
-        }
-        Ok(Resume::Unknown) => {}
-        Err(error) => findings.push(error.into()),
+    let resume = cursor::resume(&summary.header, &options.cursor).unwrap_or_else(|error| {
+        findings.push(error.into());
+        None
+    });
+    if let Some(next) = resume.map(|cursor| cursor.next_event_index()) {
+        let gone = options.first_available_event.filter(|first| *first > next);
+        findings.extend(gone.map(|first| Finding::EventsGone { first, next }));
     }
     let target = resolve(target)?;
     let mut preflight = Preflight {
@@ -190,18 +241,17 @@ pub(super) fn look(
         needed: needed(snapshot),
         available: space::available(&target).ok(),
         findings,
+        resume,
         warnings: Vec::new(),
         lock: None,
         target,
     };
     preflight.look_at_target(options)?;
-    let needed = preflight.needed;
-    if let Some(available) = preflight.available.filter(|available| *available < needed) {
-        preflight.findings.push(Finding::TooLittleSpace {
-            path: preflight.target.clone(),
-            needed,
-            available,
-        });
+    // A file system that cannot be asked is in nobody's way.
+    if let Err(error @ SpaceError::TooLittle { .. }) =
+        space::require(&preflight.target, preflight.needed)
+    {
+        preflight.findings.push(Finding::Space(error));
     }
     Ok(preflight)
 }
@@ -297,7 +347,7 @@ impl Preflight {
                 .push(Finding::NothingToReplace { path: path() });
         }
         let mount_point = obstacles::mount_point(&target).map_err(io_error("read", &target))?;
-        self.findings.extend(mount_point.map(Finding::Clone));
+        self.findings.extend(mount_point);
         let mut entries = fs::read_dir(&target).map_err(io_error("read", &target))?;
         if entries.next().is_some() {
             self.findings.push(in_the_way(
@@ -326,16 +376,16 @@ impl Preflight {
         match examined {
             Ok(found) => self
                 .warnings
-                .extend(found.into_iter().map(CloneWarning::Database)),
+                .extend(found.into_iter().map(RestoreWarning::Database)),
             Err(error) => {
-                self.findings.push(Finding::Database(Box::new(error)));
+                self.findings.push(error.into());
                 return Ok(());
             }
         }
         if !options.replace_tables {
             return Ok(());
         }
-        let kept = swap::kept(&self.target);
+        let kept = staging::kept(&self.target);
         if options.keep_old && fs::symlink_metadata(&kept).is_ok() {
             self.findings.push(Finding::InTheWay {
                 path: kept,
@@ -345,10 +395,9 @@ impl Preflight {
         // A link is tried where the clone will be. Where a killed run left one, it could.
         let staging = Staging::create(&self.target).unwrap_or(None);
         let scratch = staging.as_ref().map(Staging::path);
-        let mut found = Vec::new();
-        self.needed += obstacles::find(&current, scratch, &options.other_families, &mut found)
+        let others = &options.other_families;
+        self.needed += obstacles::find(&current, scratch, others, &mut self.findings)
             .map_err(io_error("read", &current))?;
-        self.findings.extend(found.into_iter().map(Finding::Clone));
         Ok(())
     }
 

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
-use snapshot_format::{Epoch, EventId, PerObjectBlobInfo, Table};
+use snapshot_format::{Epoch, EventId, PerObjectBlobInfo};
 
 use super::aggregate::AggregateSummary;
-use super::cursor::Resume;
 use super::preflight::Action;
 use super::sst::SstFile;
-use crate::clone::CloneWarning;
+use crate::cursor::EventCursor;
+use crate::open::OpenWarning;
 use crate::schema::ColumnFamily;
 use crate::summary::SnapshotSummary;
 
@@ -36,7 +36,20 @@ pub struct RestoreReport {
     /// Objects marked as deleted, which count in no row of `aggregate_blob_info`.
     pub deleted_objects: u64,
     /// What should be known of what appeared.
-    pub warnings: Vec<CloneWarning>,
+    pub warnings: Vec<RestoreWarning>,
+}
+
+/// What should be known of a database that appeared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RestoreWarning {
+    /// This user may not give a file the owner and group that it should have.
+    Owner {
+        /// The first such file.
+        path: PathBuf,
+    },
+    /// Something about the database that was there.
+    Database(OpenWarning),
 }
 
 /// One restored column family.
@@ -74,32 +87,22 @@ impl RowFacts {
 
 impl RestoreReport {
     /// Of a restore that had nothing to do.
-    pub(super) fn untouched(summary: &SnapshotSummary, resume: &Resume, target: PathBuf) -> Self {
-        let (event_id, next_event_index) = resume.parts();
+    pub(super) fn untouched(
+        summary: &SnapshotSummary,
+        resume: Option<EventCursor>,
+        target: PathBuf,
+    ) -> Self {
         Self {
             target,
             action: Action::Nothing,
             snapshot: *summary,
             families: Vec::new(),
             aggregate: AggregateSummary::default(),
-            next_event_index,
-            event_id,
+            next_event_index: resume.map(|cursor| cursor.next_event_index()),
+            event_id: resume.map(|cursor| cursor.event_id()),
             ended_objects: 0,
             deleted_objects: 0,
             warnings: Vec::new(),
-        }
-    }
-}
-
-impl Resume {
-    /// Event ID and index of the next event, if known.
-    pub(super) const fn parts(&self) -> (Option<EventId>, Option<u64>) {
-        match *self {
-            Self::Known {
-                event_id,
-                next_event_index,
-            } => (Some(event_id), Some(next_event_index)),
-            Self::Unknown => (None, None),
         }
     }
 }
@@ -121,19 +124,4 @@ pub(super) fn families(files: &[SstFile]) -> Vec<FamilySummary> {
         summary
     };
     ColumnFamily::ALL.map(of).to_vec()
-}
-
-/// Whether a summary of the three tables is that of a snapshot's.
-pub(super) fn same_counts(files: &[SstFile], summary: &SnapshotSummary) -> bool {
-    let rows = |table: Table| -> u64 {
-        let family = ColumnFamily::from(table);
-        files
-            .iter()
-            .filter(|file| file.family == family)
-            .map(|file| file.rows)
-            .sum()
-    };
-    Table::ALL
-        .into_iter()
-        .all(|table| rows(table) == summary.counts[table])
 }

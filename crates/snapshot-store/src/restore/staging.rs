@@ -1,18 +1,31 @@
 //! The directory in which a restore builds, beside its target: nobody else's, gone when it is done, and
-//! recognised by the next run when a killed one left it behind.
+//! recognised by the next run when a killed one left it behind. From there the finished database takes the
+//! target's name, by one rename or two.
+//!
+//! Once the file [`READY`] is there, nothing is removed before the names are durable: each directory may have no
+//! other name.
 
+use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
-use std::io;
+use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::error::{RestoreError, io_error};
-use crate::clone::swap::{self, Swap};
+use crate::publish;
 
 /// What the directory is called: the target's name, and this.
 const SUFFIX: &str = ".restore.tmp";
 
 /// The file that says that a directory is a restore's, locked as long as a run uses it.
 const MARKER: &str = "RESTORE-UNFINISHED";
+
+/// The file that says that the new database is complete and durable, and which inode it replaces.
+const READY: &str = "READY";
+
+/// The new database, and what the old one is called between two renames.
+const NEW: &str = "db";
+const OLD: &str = "old";
 
 /// A temporary directory of a restore. Dropping it removes it, unless names are being changed.
 #[derive(Debug)]
@@ -22,15 +35,39 @@ pub(super) struct Staging {
     _lock: File,
 }
 
-/// The temporary directory of a restore to `target`.
-fn beside(target: &Path) -> PathBuf {
-    swap::beside(target, SUFFIX)
+/// A path beside `path`: its name, and `suffix`.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path.file_name().unwrap_or_default());
+    name.push(suffix);
+    publish::parent(path).join(name)
 }
 
-/// Where the database `target` lies: see [`Swap::current`].
+/// Where the database that was at `target` is kept.
+pub(super) fn kept(target: &Path) -> PathBuf {
+    beside(target, ".old")
+}
+
+fn inode(path: &Path) -> io::Result<u64> {
+    Ok(fs::symlink_metadata(path)?.ino())
+}
+
+/// The inode of the database that is replaced, once its successor in the temporary directory `dir` is complete.
+fn replaced(dir: &Path) -> Option<u64> {
+    fs::read_to_string(dir.join(READY)).ok()?.parse().ok()
+}
+
+/// Where the database `target` lies: at its name, or, if a run was killed between two renames, where the next one
+/// takes it from.
 pub(super) fn current(target: &Path) -> PathBuf {
-    let scratch = &beside(target);
-    Swap { scratch, target }.current()
+    let dir = beside(target, SUFFIX);
+    let new = dir.join(NEW);
+    let missing = |error: io::Error| error.kind() == io::ErrorKind::NotFound;
+    let between = replaced(&dir).is_some() && new.is_dir() && dir.join(OLD).is_dir();
+    if between && inode(target).is_err_and(missing) {
+        new
+    } else {
+        target.to_path_buf()
+    }
 }
 
 impl Staging {
@@ -42,13 +79,13 @@ impl Staging {
     pub(super) fn make(target: &Path, keep_old: bool) -> Result<Self, RestoreError> {
         end_leftover(target, keep_old)?;
         Self::create(target)?.ok_or_else(|| RestoreError::Busy {
-            path: beside(target),
+            path: beside(target, SUFFIX),
         })
     }
 
     /// Makes the directory for `target`; none if there is one.
     pub(super) fn create(target: &Path) -> Result<Option<Self>, RestoreError> {
-        let path = beside(target);
+        let path = beside(target, SUFFIX);
         match fs::create_dir(&path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
             made => made.map_err(io_error("create", &path))?,
@@ -67,39 +104,65 @@ impl Staging {
         &self.path
     }
 
-    /// The new database, and the one that it replaces.
-    pub(super) fn swap(&self) -> Swap<'_> {
-        Swap {
-            scratch: &self.path,
-            target: &self.target,
-        }
+    /// Where the new database is made.
+    pub(super) fn successor(&self) -> PathBuf {
+        self.path.join(NEW)
     }
 
-    /// Makes the names that were exchanged durable, and then removes the directory and the old database, or
-    /// keeps that.
+    /// Gives the new database, which is durable, the name of the one at the target, and takes that in; with an
+    /// error in `first` as if the rename that does both had failed so.
+    pub(super) fn exchange(&self, first: io::Result<()>) -> Result<(), RestoreError> {
+        let ready = self.path.join(READY);
+        let replaced = inode(&self.target).map_err(io_error("read", &self.target))?;
+        File::create_new(&ready)
+            .and_then(|mut file| write!(file, "{replaced}").and_then(|()| file.sync_all()))
+            .and_then(|()| sync_names(&self.path, &self.target))
+            .map_err(io_error("sync", &ready))?;
+        let exchanged = first.and_then(|()| publish::exchange(&self.successor(), &self.target));
+        match exchanged {
+            Err(error) if publish::is_unsupported(&error) => self.rename_both(),
+            other => other,
+        }
+        .map_err(|source| RestoreError::Exchange {
+            path: self.target.clone(),
+            source,
+        })
+    }
+
+    /// The exchange where the file system has none.
+    fn rename_both(&self) -> io::Result<()> {
+        let old = self.path.join(OLD);
+        fs::rename(&self.target, &old)?;
+        fs::rename(self.successor(), &self.target).inspect_err(|_| {
+            // If that fails too, the next run goes on.
+            let _ = fs::rename(&old, &self.target);
+        })
+    }
+
+    /// Makes the new names durable, and then removes the directory, and the old database or keeps that.
     pub(super) fn finish(self, keep_old: bool) -> Result<(), RestoreError> {
-        self.swap().settle(keep_old)?;
-        remove_tree(&self.path)
+        settle(&self.path, &self.target, keep_old)
     }
 }
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        if !self.swap().is_begun() {
+        let replaced = replaced(&self.path);
+        let has_begun = replaced.is_some() && replaced != inode(&self.target).ok();
+        if !has_begun {
             // Best effort: the next run removes what stays.
             let _ = remove_tree(&self.path);
         }
     }
 }
 
-/// Ends what a killed run began at `target`: the second of two renames, if it was killed between them. Then
-/// what it left is removed.
+/// Ends what a killed run began at `target`, and removes what it left.
 ///
 /// # Errors
 ///
 /// If another run uses it, it is none of ours, or it cannot be synced or removed.
 pub(super) fn end_leftover(target: &Path, keep_old: bool) -> Result<(), RestoreError> {
-    let path = &beside(target);
+    let path = &beside(target, SUFFIX);
     let metadata = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         other => other.map_err(io_error("read", path))?,
@@ -111,9 +174,7 @@ pub(super) fn end_leftover(target: &Path, keep_old: bool) -> Result<(), RestoreE
     match File::open(path.join(MARKER)) {
         Ok(lock) => {
             try_lock(&lock, path)?;
-            let scratch = path;
-            Swap { scratch, target }.settle(keep_old)?;
-            remove_tree(path)
+            settle(path, target, keep_old)
         }
         // Killed before it made the marker, or after it removed it: nothing is lost with an empty
         // directory.
@@ -124,33 +185,50 @@ pub(super) fn end_leftover(target: &Path, keep_old: bool) -> Result<(), RestoreE
     }
 }
 
+/// Does the second of two renames if a run was killed before it, and makes all names durable. Then the old
+/// database, if it is there, gets a name of its own if it is to be kept, and the directory `dir` is removed.
+fn settle(dir: &Path, target: &Path, keep_old: bool) -> Result<(), RestoreError> {
+    let current = current(target);
+    if current != target {
+        fs::rename(&current, target).map_err(io_error("rename", &current))?;
+    }
+    sync_names(dir, target).map_err(io_error("sync the names in", dir))?;
+    if let (true, Some(replaced)) = (keep_old, replaced(dir)) {
+        let mut places = [NEW, OLD].map(|name| dir.join(name)).into_iter();
+        if let Some(old) = places.find(|old| inode(old).is_ok_and(|it| it == replaced)) {
+            publish::publish_dir(&old, &kept(target))?;
+        }
+    }
+    remove_tree(dir)
+}
+
+fn sync_names(dir: &Path, target: &Path) -> io::Result<()> {
+    publish::sync_dir(dir)?;
+    publish::sync_dir(publish::parent(target))
+}
+
 /// Removes the directory `path`, its marker last: one that is killed here is recognised too.
 fn remove_tree(path: &Path) -> Result<(), RestoreError> {
-    let failed = io_error("remove", path);
-    for entry in fs::read_dir(path).map_err(&failed)? {
-        let entry = entry.map_err(&failed)?;
-        if entry.file_name() == MARKER {
-            continue;
+    let remove = || -> io::Result<()> {
+        for entry in fs::read_dir(path)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                fs::remove_dir_all(entry.path())?;
+            } else if entry.file_name() != MARKER {
+                fs::remove_file(entry.path())?;
+            }
         }
-        let is_dir = entry.file_type().map_err(&failed)?.is_dir();
-        let removed = if is_dir {
-            fs::remove_dir_all(entry.path())
-        } else {
-            fs::remove_file(entry.path())
-        };
-        removed.map_err(&failed)?;
-    }
-    fs::remove_file(path.join(MARKER))
-        .and_then(|()| fs::remove_dir(path))
-        .map_err(&failed)
+        fs::remove_file(path.join(MARKER))?;
+        fs::remove_dir(path)
+    };
+    remove().map_err(io_error("remove", path))
 }
 
 fn try_lock(lock: &File, path: &Path) -> Result<(), RestoreError> {
-    match lock.try_lock() {
-        Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => Err(RestoreError::Busy {
+    lock.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => RestoreError::Busy {
             path: path.to_path_buf(),
-        }),
-        Err(TryLockError::Error(source)) => Err(io_error("lock", path)(source)),
-    }
+        },
+        TryLockError::Error(source) => io_error("lock", path)(source),
+    })
 }

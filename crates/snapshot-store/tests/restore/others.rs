@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rocksdb::{ColumnFamilyDescriptor, DB, IteratorMode, MergeOperands, Options};
 use snapshot_store::merge::MergeFailures;
-use snapshot_store::restore::{Finding, Obstacle, OtherFamilies, RestoreError, RestoreOptions};
+use snapshot_store::restore::{Finding, OtherFamilies, RestoreError, RestoreOptions};
 use snapshot_store::schema::{self, ColumnFamily};
 
 use crate::replace::{OTHER, node_database, options, snapshot};
@@ -148,7 +148,7 @@ fn a_comparator_of_their_own_is_found_before_any_work() {
         panic!("{refused:?}");
     };
     assert!(
-        matches!(&findings[..], [Finding::Clone(Obstacle::Comparator { family, comparator, .. })]
+        matches!(&findings[..], [Finding::Comparator { family, comparator, .. }]
             if family == ORDERED && comparator == "of the node too"),
         "{findings:?}"
     );

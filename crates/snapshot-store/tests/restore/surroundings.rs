@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rocksdb::{DB, DBPath, Options};
 use snapshot_store::open::WalRecovery;
-use snapshot_store::restore::{CloneWarning, Finding, Obstacle, RestoreError, RestoreOptions};
+use snapshot_store::restore::{Finding, RestoreError, RestoreOptions, RestoreWarning};
 use snapshot_store::{OpenError, OpenOptions};
 
 use crate::common::Fixture;
@@ -47,7 +47,7 @@ fn a_link_in_the_directory_is_found() {
     symlink("/elsewhere", target.join("link")).unwrap();
     let found = findings(&snapshot(dir.path()), &target, &options(true));
     assert!(
-        matches!(&found[..], [Finding::Clone(Obstacle::NotPlain { path })] if path.ends_with("link")),
+        matches!(&found[..], [Finding::NotPlain { path }] if path.ends_with("link")),
         "{found:?}"
     );
 }
@@ -68,7 +68,7 @@ fn a_mount_point_is_found() {
     assert!(
         found
             .iter()
-            .any(|found| matches!(found, Finding::Clone(Obstacle::MountPoint { .. }))),
+            .any(|found| matches!(found, Finding::MountPoint { .. })),
         "{empty}: {found:?}"
     );
 }
@@ -95,7 +95,7 @@ fn a_torn_log_is_refused_unless_it_may_recover_as_a_node_does() {
     };
     let report = restored(&file, &target, &recovering).unwrap();
     assert!(
-        matches!(&report.warnings[..], [CloneWarning::Database(_), ..]),
+        matches!(&report.warnings[..], [RestoreWarning::Database(_), ..]),
         "{:?}",
         report.warnings
     );
@@ -152,7 +152,7 @@ fn files_elsewhere_are_found_before_rocksdb_ends_the_process() {
     let before = names(&target);
     let found = findings(&snapshot(dir.path()), &target, &options(true));
     assert!(
-        matches!(&found[..], [Finding::Clone(Obstacle::Files(error))]
+        matches!(&found[..], [Finding::Database(error)]
             if matches!(**error, OpenError::MissingFile { .. })),
         "{found:?}"
     );

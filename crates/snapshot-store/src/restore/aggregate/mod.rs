@@ -77,6 +77,21 @@ pub(crate) struct Sorted {
     pub(crate) parts: Parts,
 }
 
+impl Sorted {
+    pub(super) fn none(parts: Parts) -> Self {
+        Self {
+            runs: Vec::new(),
+            sum: Sum::default(),
+            parts,
+        }
+    }
+
+    pub(super) fn join(&mut self, other: Self) {
+        self.runs.extend(other.runs);
+        self.sum.join(other.sum);
+    }
+}
+
 /// The parts that `objects` objects are sorted in.
 pub(crate) fn parts(objects: u64) -> Parts {
     Parts::about(objects.div_ceil(OBJECTS_PER_FILE))
@@ -126,10 +141,7 @@ pub(crate) fn rebuild(
         joined.sum.join(output.sum);
     }
     if joined.sum != sorted.sum {
-        return Err(RestoreError::Spill {
-            dir: dir.to_path_buf(),
-            source: std::io::ErrorKind::InvalidData.into(),
-        });
+        return Err(spill(dir)(std::io::ErrorKind::InvalidData.into()));
     }
     Ok((joined.files, joined.summary))
 }
@@ -165,7 +177,7 @@ struct Output {
     sum: Sum,
 }
 
-fn spill(dir: &Path) -> impl Fn(std::io::Error) -> RestoreError + '_ {
+pub(super) fn spill(dir: &Path) -> impl Fn(std::io::Error) -> RestoreError + '_ {
     |source| RestoreError::Spill {
         dir: dir.to_path_buf(),
         source,

@@ -5,14 +5,16 @@
 //! parts begin, so that threads can merge parts side by side. That blob IDs are hashes makes the parts
 //! equally large; nothing but speed depends on it.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
 use snapshot_format::BlobId;
 
+use super::Sorted;
 use super::object::{BlobObject, MAX_LEN};
+use crate::publish;
 
 /// Bytes that are written to a run at a time.
 const WRITE_BUFFER: usize = 256 << 10;
@@ -75,7 +77,6 @@ pub(crate) struct Run {
 /// Takes objects and makes runs of them.
 pub(crate) struct Sorter<'a> {
     scratch: &'a Path,
-    parts: Parts,
     /// Bytes of memory.
     budget: usize,
     objects: Vec<u8>,
@@ -83,8 +84,7 @@ pub(crate) struct Sorter<'a> {
     index: Vec<(u64, usize)>,
     file: Option<Arc<File>>,
     length: u64,
-    runs: Vec<Run>,
-    sum: Sum,
+    sorted: Sorted,
 }
 
 impl<'a> Sorter<'a> {
@@ -92,14 +92,12 @@ impl<'a> Sorter<'a> {
     pub(crate) fn new(scratch: &'a Path, parts: Parts, budget: usize) -> Self {
         Self {
             scratch,
-            parts,
             budget,
             objects: Vec::new(),
             index: Vec::new(),
             file: None,
             length: 0,
-            runs: Vec::new(),
-            sum: Sum::default(),
+            sorted: Sorted::none(parts),
         }
     }
 
@@ -119,7 +117,7 @@ impl<'a> Sorter<'a> {
         let start = self.objects.len();
         object.write(blob_id, &mut self.objects);
         let written = self.objects.get(start..).unwrap_or_default();
-        self.sum.add(written);
+        self.sorted.sum.add(written);
         self.index.push((prefix(blob_id), start));
         let room = self.objects.capacity() - self.objects.len() >= MAX_LEN;
         if room && self.index.len() < self.index.capacity() {
@@ -134,9 +132,9 @@ impl<'a> Sorter<'a> {
     /// # Errors
     ///
     /// If a run cannot be written.
-    pub(crate) fn finish(mut self) -> io::Result<(Vec<Run>, Sum)> {
+    pub(crate) fn finish(mut self) -> io::Result<Sorted> {
         self.spill()?;
-        Ok((self.runs, self.sum))
+        Ok(self.sorted)
     }
 
     fn spill(&mut self) -> io::Result<()> {
@@ -152,15 +150,16 @@ impl<'a> Sorter<'a> {
         let file = match &self.file {
             Some(file) => Arc::clone(file),
             None => {
-                let file = Arc::new(unnamed_file(self.scratch)?);
+                let file = Arc::new(publish::unnamed_file(self.scratch)?);
                 self.file = Some(Arc::clone(&file));
                 file
             }
         };
+        let parts = self.sorted.parts;
         let mut out = io::BufWriter::with_capacity(WRITE_BUFFER, &*file);
-        let mut starts = Vec::with_capacity(self.parts.count() + 1);
+        let mut starts = Vec::with_capacity(parts.count() + 1);
         for (prefix, start) in &self.index {
-            while starts.len() <= self.parts.of(*prefix) {
+            while starts.len() <= parts.of(*prefix) {
                 starts.push(self.length);
             }
             let all = object(*start);
@@ -174,37 +173,11 @@ impl<'a> Sorter<'a> {
         }
         out.flush()?;
         drop(out);
-        starts.resize(self.parts.count() + 1, self.length);
-        self.runs.push(Run { file, starts });
+        starts.resize(parts.count() + 1, self.length);
+        self.sorted.runs.push(Run { file, starts });
         self.objects.clear();
         self.index.clear();
         Ok(())
-    }
-}
-
-/// A file that is gone when it is closed, even if the process is killed.
-fn unnamed_file(dir: &Path) -> io::Result<File> {
-    use std::sync::atomic::{AtomicU64, Ordering};
-
-    /// Threads and callers of one process get different names.
-    static NUMBER: AtomicU64 = AtomicU64::new(0);
-
-    loop {
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = dir.join(format!(".sort-{}-{number}", std::process::id()));
-        match OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(&path)
-        {
-            Ok(file) => {
-                fs::remove_file(&path)?;
-                return Ok(file);
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
-        }
     }
 }
 
@@ -216,6 +189,7 @@ fn prefix(blob_id: &BlobId) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::FileExt as _;
 
     use snapshot_format::Epoch;
@@ -241,7 +215,9 @@ mod tests {
                 .push(&blob_id(number % 2500, spread), &object)
                 .unwrap();
         }
-        let (runs, written) = sorter.finish().unwrap();
+        let Sorted {
+            runs, sum: written, ..
+        } = sorter.finish().unwrap();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
         let mut found = Vec::new();
         let mut read = Sum::default();
@@ -290,7 +266,9 @@ mod tests {
                 .push(&blob_id(number, 5), &BlobObject::Pooled { certified_epoch })
                 .unwrap();
         }
-        let (runs, written) = sorter.finish().unwrap();
+        let Sorted {
+            runs, sum: written, ..
+        } = sorter.finish().unwrap();
         for offset in [0, 40, 100, 369] {
             let mut byte = [0];
             runs[0].file.read_exact_at(&mut byte, offset).unwrap();

@@ -1,30 +1,25 @@
 //! A clone of a stopped node's database: table and blob files by hard links, everything else copied. The
 //! original is never written to, and what of the clone is not replaced is neither flushed nor compacted.
 
-mod error;
-pub(crate) mod obstacles;
-pub(crate) mod swap;
-
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rocksdb::{Cache, ColumnFamilyDescriptor, DB, DBRecoveryMode, Env, Options};
 
-pub use self::error::{CloneError, CloneWarning, Obstacle};
-
-use self::error::io_error;
+use super::RestoreOptions;
+use super::error::{RestoreError, io_error, rocksdb_error};
 use crate::limits;
 use crate::merge::MergeFailures;
-use crate::open::WalRecovery;
+use crate::open::{OpenError, WalRecovery};
 use crate::options_file::OptionsFile;
 use crate::publish::{self, Owner};
 use crate::schema::{self, ColumnFamily};
-use crate::wal;
+use crate::wal::{self, LiveFile};
 
 /// The node's own options of column families that a restore leaves alone, by name; those of which it gives
 /// none are opened with stand-ins. Only a family with a comparator of its own needs them.
@@ -40,7 +35,7 @@ impl OtherFamilies {
         Self(Some(Arc::new(of)))
     }
 
-    pub(crate) fn of(&self, name: &str) -> Option<Options> {
+    pub(super) fn of(&self, name: &str) -> Option<Options> {
         self.0.as_ref().and_then(|of| of(name))
     }
 }
@@ -51,16 +46,9 @@ impl fmt::Debug for OtherFamilies {
     }
 }
 
-/// How a clone is opened.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct CloneOptions {
-    pub(crate) wal_recovery: WalRecovery,
-    pub(crate) others: OtherFamilies,
-}
-
 /// RocksDB's own orders of keys that need nothing but a name and bytes.
-const BYTEWISE: &str = "leveldb.BytewiseComparator";
-const REVERSE: &str = "rocksdb.ReverseBytewiseComparator";
+pub(super) const BYTEWISE: &str = "leveldb.BytewiseComparator";
+pub(super) const REVERSE: &str = "rocksdb.ReverseBytewiseComparator";
 
 /// A memtable that never fills: one that does is flushed while logs are replayed, and all others with it.
 const MEMTABLE: usize = 64 << 30;
@@ -73,7 +61,7 @@ const OPTIONS_FILE: &str = "[Version]\n  rocksdb_version=8.10.0\n  options_file_
     avoid_flush_during_recovery=true\n  avoid_flush_during_shutdown=true\n[CFOptions \"default\"]\n";
 
 /// Visits all that is below `dir`, a directory before what is in it; nothing that RocksDB makes anew.
-pub(crate) fn walk(
+pub(super) fn walk(
     dir: &Path,
     visit: &mut dyn FnMut(&Path, &Metadata) -> io::Result<()>,
 ) -> io::Result<()> {
@@ -93,13 +81,13 @@ pub(crate) fn walk(
 }
 
 /// Whether a file is never written again once it is there. Logs are: the last is truncated at an open.
-fn is_linked(path: &Path) -> bool {
+pub(super) fn is_linked(path: &Path) -> bool {
     path.extension()
         .is_some_and(|it| it == "sst" || it == "blob")
 }
 
 /// Makes the clone `to` of the database in `from`.
-pub(crate) fn make(from: &Path, to: &Path) -> Result<(), CloneError> {
+pub(super) fn make(from: &Path, to: &Path) -> Result<(), RestoreError> {
     fs::create_dir(to).map_err(io_error("create", to))?;
     walk(from, &mut |path, metadata| {
         let new = to.join(path.strip_prefix(from).unwrap_or(path));
@@ -116,16 +104,18 @@ pub(crate) fn make(from: &Path, to: &Path) -> Result<(), CloneError> {
 
 /// Opens the clone `dir` for writing, all of its column families: RocksDB insists. `scratch` is a directory
 /// for its log.
-pub(crate) fn open(
+pub(super) fn open(
     dir: &Path,
     scratch: &Path,
-    clone: &CloneOptions,
+    restore: &RestoreOptions,
     failures: &MergeFailures,
-) -> Result<DB, CloneError> {
-    let file = OptionsFile::newest(dir)?.unwrap_or_default();
+) -> Result<DB, RestoreError> {
+    let file = OptionsFile::newest(dir)
+        .map_err(OpenError::from)?
+        .unwrap_or_default();
     let mut options = database_options(scratch)?;
     options.set_paranoid_checks(true);
-    options.set_wal_recovery_mode(match clone.wal_recovery {
+    options.set_wal_recovery_mode(match restore.wal_recovery {
         WalRecovery::Absolute => DBRecoveryMode::AbsoluteConsistency,
         // As a node recovers; what may be dropped was found out before.
         _ => DBRecoveryMode::PointInTime,
@@ -134,29 +124,27 @@ pub(crate) fn open(
     limits::spare_threads(&mut options);
     options.set_max_total_wal_size(u64::MAX);
     options.set_db_log_dir(scratch);
-    let manifest = wal::read_manifest(dir)?;
+    let manifest = wal::read_manifest(dir).map_err(OpenError::from)?;
     let descriptors = manifest.families.into_values().map(|family| {
-        let own = ColumnFamily::from_name(&family.name);
-        let mut options = match own {
+        let mut options = match ColumnFamily::from_name(&family.name) {
             Some(own) => schema::reader_options(own, failures),
-            None => clone
-                .others
-                .of(&family.name)
+            None => (restore.other_families.of(&family.name))
                 .unwrap_or_else(|| stand_in(&family.name, &family.comparator, &file)),
         };
         options.set_disable_auto_compactions(true);
         options.set_write_buffer_size(MEMTABLE);
         ColumnFamilyDescriptor::new(family.name, options)
     });
-    DB::open_cf_descriptors(&options, dir, descriptors).map_err(rocksdb_error(dir))
+    DB::open_cf_descriptors(&options, dir, descriptors)
+        .map_err(rocksdb_error("open the clone", dir))
 }
 
-fn database_options(scratch: &Path) -> Result<Options, CloneError> {
+fn database_options(scratch: &Path) -> Result<Options, RestoreError> {
     let dir = scratch.join("options");
     fs::create_dir(&dir).map_err(io_error("create", &dir))?;
     let file = dir.join("OPTIONS-000001");
     fs::write(&file, OPTIONS_FILE).map_err(io_error("write", &file))?;
-    let failed = rocksdb_error(&dir);
+    let failed = rocksdb_error("read the options in", &dir);
     let env = Env::new().map_err(&failed)?;
     let loaded = Options::load_latest(&dir, env, false, Cache::new_lru_cache(0));
     loaded.map(|(options, _)| options).map_err(failed)
@@ -178,66 +166,64 @@ fn stand_in(name: &str, comparator: &str, file: &OptionsFile) -> Options {
 }
 
 /// Puts the node's own options file back, and removes those that RocksDB wrote into the clone.
-pub(crate) fn restore_options(original: &Path, clone: &Path) -> Result<(), CloneError> {
-    let kept = OptionsFile::newest(original)?.map(|file| file.path);
-    let kept = kept.as_deref().and_then(Path::file_name);
-    for entry in fs::read_dir(clone).map_err(io_error("read", clone))? {
-        let name = entry.map_err(io_error("read", clone))?.file_name();
-        if name.to_string_lossy().starts_with("OPTIONS-") && Some(name.as_os_str()) != kept {
-            let path = clone.join(name);
-            fs::remove_file(&path).map_err(io_error("remove", &path))?;
+pub(super) fn restore_options(original: &Path, clone: &Path) -> Result<(), RestoreError> {
+    let kept = OptionsFile::newest(original).map_err(OpenError::from)?;
+    let kept = kept.as_ref().and_then(|file| file.path.file_name());
+    let put_back = || -> io::Result<()> {
+        for entry in fs::read_dir(clone)? {
+            let entry = entry?;
+            if entry
+                .file_name()
+                .as_encoded_bytes()
+                .starts_with(b"OPTIONS-")
+            {
+                fs::remove_file(entry.path())?;
+            }
         }
-    }
-    if let Some(name) = kept {
-        let path = clone.join(name);
-        fs::copy(original.join(name), &path).map_err(io_error("copy", &path))?;
-    }
-    Ok(())
+        kept.map_or(Ok(()), |name| {
+            fs::copy(original.join(name), clone.join(name)).map(drop)
+        })
+    };
+    put_back().map_err(io_error("put the options file back into", clone))
 }
 
-/// Files of each column family that is not replaced, with their levels; blob files have none.
-type Others = BTreeMap<String, BTreeSet<(u64, Option<u32>)>>;
-
 /// Checks that the clone has the same files as the original in all column families that are not replaced.
-pub(crate) fn require_same_others(original: &Path, clone: &Path) -> Result<(), CloneError> {
+pub(super) fn require_same_others(original: &Path, clone: &Path) -> Result<(), RestoreError> {
     let (before, after) = (others(original)?, others(clone)?);
     if before == after {
         return Ok(());
     }
-    let families = before
-        .into_iter()
-        .filter(|(name, files)| after.get(name) != Some(files));
-    Err(CloneError::Differs {
+    let families = before.into_iter();
+    let differ = families.filter(|(name, files)| after.get(name) != Some(files));
+    Err(RestoreError::Differs {
         path: clone.to_path_buf(),
-        families: families.map(|(name, _)| name).collect(),
+        families: differ.map(|(name, _)| name).collect(),
     })
 }
 
-fn others(dir: &Path) -> Result<Others, CloneError> {
-    let manifest = wal::read_manifest(dir)?;
+/// Table and blob files of each column family that is not replaced.
+type Others = BTreeMap<String, (BTreeMap<u64, LiveFile>, Vec<u64>)>;
+
+fn others(dir: &Path) -> Result<Others, RestoreError> {
+    let manifest = wal::read_manifest(dir).map_err(OpenError::from)?;
     let families = manifest.families.into_values();
     let others = families.filter(|family| ColumnFamily::from_name(&family.name).is_none());
-    let files = others.map(|family| {
-        let tables = family
-            .tables
-            .iter()
-            .map(|(number, file)| (*number, Some(file.level)));
-        let all = tables
-            .chain(family.blob_files().map(|number| (number, None)))
-            .collect();
-        (family.name.clone(), all)
-    });
-    Ok(files.collect())
+    Ok(others
+        .map(|family| {
+            let blobs = family.blob_files().collect();
+            (family.name, (family.tables, blobs))
+        })
+        .collect())
 }
 
 /// Gives all that is new in `dir` its owner and mode, and syncs it: those of what `original` has of the same name,
 /// or of its `CURRENT`; without one, those that fit into the directory `parent`. A file that has another name
 /// elsewhere is the node's. Tells the first that this user may not give its owner.
-pub(crate) fn seal(
+pub(super) fn seal(
     dir: &Path,
     original: Option<&Path>,
     parent: &Path,
-) -> Result<Option<CloneWarning>, CloneError> {
+) -> Result<Option<PathBuf>, RestoreError> {
     let mut paths = vec![dir.to_path_buf(), dir.join("LOCK")];
     walk(dir, &mut |path, metadata| {
         if metadata.is_dir() || metadata.nlink() == 1 {
@@ -275,12 +261,5 @@ pub(crate) fn seal(
         };
         synced.map_err(io_error("sync", &path))?;
     }
-    Ok(refused.map(|path| CloneWarning::Owner { path }))
-}
-
-fn rocksdb_error(path: &Path) -> impl Fn(rocksdb::Error) -> CloneError {
-    move |source| CloneError::RocksDb {
-        path: path.to_path_buf(),
-        source,
-    }
+    Ok(refused)
 }
