@@ -18,7 +18,7 @@ use crate::create::{CreateError, WriteSink, write_error};
 use crate::progress::Progress;
 use crate::read_back::ReadBackError;
 use crate::summary::SnapshotSummary;
-use crate::verify::{ReadBuffer, ReadError, VerifyError, decode_file, open_file};
+use crate::verify::{ReadBuffer, VerifyError, decode_file, open_file};
 
 pub use self::write::{ChunkFile, ChunkOptions, ChunkWriter, WrittenChunks};
 
@@ -229,10 +229,7 @@ fn peek_chunk(path: &Path) -> Result<ChunkPosition, VerifyError> {
                 }
             },
         )
-        .map_err(|source: ReadError| VerifyError::Read {
-            path: path.to_path_buf(),
-            source,
-        })?;
+        .map_err(VerifyError::reading(path))?;
     // A file that ends before its header is refused when it is read whole.
     Ok(chunk.unwrap_or(ChunkPosition::WHOLE))
 }

@@ -106,6 +106,14 @@ pub enum VerifyError {
 }
 
 impl VerifyError {
+    /// That the file at `path` cannot be read, or is not sound.
+    pub(crate) fn reading(path: &Path) -> impl Fn(ReadError) -> Self {
+        move |source| Self::Read {
+            path: path.to_path_buf(),
+            source,
+        }
+    }
+
     /// Whether the file was read and found not to be a sound snapshot, as against not read.
     #[must_use]
     pub const fn is_verdict(&self) -> bool {
@@ -231,10 +239,7 @@ pub fn decode_file(
     let (file, length) = open_file(path)?;
     // How much a compressed file holds shows at its end.
     progress.begin(if file.is_compressed() { 0 } else { length });
-    decode(file, progress, on_event).map_err(|source| VerifyError::Read {
-        path: path.to_path_buf(),
-        source,
-    })
+    decode(file, progress, on_event).map_err(VerifyError::reading(path))
 }
 
 /// Opens a snapshot file, compressed or not, and tells its length on disk in bytes.

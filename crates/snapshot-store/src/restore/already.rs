@@ -3,11 +3,11 @@
 
 use std::env;
 
-use super::RestoreError;
 use super::build::cursor_rows;
 use super::install::digest;
-use super::preflight::{Action, Finding, Preflight};
+use super::preflight::{Action, Preflight};
 use super::source::VerifiedSnapshot;
+use super::{Finding, RestoreError};
 use crate::check::{self, CheckOptions};
 use crate::open::{Database, OpenOptions};
 use crate::progress::Progress;

@@ -1,19 +1,19 @@
 //! Why a restore failed.
 //!
-//! What stands in the way before anything is written is a [`Finding`]; the parent module collects those.
+//! What stands in the way before anything is written is a [`Finding`]; `preflight` collects those.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-use snapshot_format::{BlobId, ChunkError, Digest, EncodeError, NotWhole};
+use snapshot_format::{BlobId, ChunkError, Digest, EncodeError, Epoch, NotWhole};
 
 use super::aggregate::TooManyObjects;
-use super::preflight::Finding;
+use super::cursor::CursorError;
 use crate::create::CreateError;
 use crate::limits::LimitError;
-use crate::lock::LockError;
 use crate::open::OpenError;
 use crate::publish::PublishError;
+use crate::space::SpaceError;
 use crate::verify::VerifyError;
 
 /// Why a snapshot could not be restored.
@@ -66,9 +66,6 @@ pub enum RestoreError {
         /// The file.
         path: PathBuf,
     },
-    /// A lock cannot be asked about.
-    #[error(transparent)]
-    Lock(#[from] LockError),
     /// The target cannot be examined.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -103,14 +100,6 @@ pub enum RestoreError {
         path: PathBuf,
         /// Why.
         source: rocksdb::Error,
-    },
-    /// Objects could not be sorted on disk.
-    #[error("cannot sort objects in temporary files in {}: {source}", dir.display())]
-    Spill {
-        /// The directory.
-        dir: PathBuf,
-        /// Why.
-        source: io::Error,
     },
     /// More objects stand for a blob ID than a node can count.
     #[error("blob {blob_id}: {source}")]
@@ -194,6 +183,163 @@ impl RestoreError {
             Self::Refused { findings } => findings.iter().any(Finding::is_verdict),
             _ => false,
         }
+    }
+}
+
+/// Something that stands in the way of a restore.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Finding {
+    /// The snapshot is another one than expected.
+    #[error("the snapshot's digest is {got}, expected {expected}: get the one that is vouched for")]
+    WrongDigest {
+        /// As told.
+        expected: Digest,
+        /// As found.
+        got: Digest,
+    },
+    /// The snapshot is of another epoch.
+    #[error("the snapshot's epoch is {got}, expected {expected}: get the one that is vouched for")]
+    WrongEpoch {
+        /// As told.
+        expected: Epoch,
+        /// As found.
+        got: Epoch,
+    },
+    /// What was told of the event cursor does not fit the snapshot.
+    #[error(transparent)]
+    Cursor(#[from] CursorError),
+    /// Events that must be replayed are gone.
+    #[error(
+        "the snapshot ends before event {next}, but the first event that is still there is {first}: \
+         get the snapshot of a later epoch"
+    )]
+    EventsGone {
+        /// The first event that is still there.
+        first: u64,
+        /// The event to go on with.
+        next: u64,
+    },
+    /// A database is there.
+    #[error(
+        "{} already holds a database: name a directory that does not exist", path.display()
+    )]
+    Exists {
+        /// The target.
+        path: PathBuf,
+    },
+    /// Something else is there.
+    #[error("{} is {what}: name a directory that does not exist", path.display())]
+    InTheWay {
+        /// The target.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
+    /// There is no database whose tables could be replaced.
+    #[error(
+        "{} holds no database, so there are no tables to replace: check the path", path.display()
+    )]
+    NothingToReplace {
+        /// The target.
+        path: PathBuf,
+    },
+    /// The directory above the target is missing.
+    #[error("there is no directory {}: create it first, or check the path", path.display())]
+    NoParent {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// This user may not write.
+    #[error("no permission to write in {}: run as the user that the node runs as", path.display())]
+    NoPermission {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The target is in the directory of a database, where RocksDB removes what it does not know.
+    #[error("{} is inside the database {}: choose a path outside of it", path.display(), database.display())]
+    InsideDatabase {
+        /// The target.
+        path: PathBuf,
+        /// The database.
+        database: PathBuf,
+    },
+    /// The database is in use, damaged, or lies in several directories.
+    #[error(transparent)]
+    Database(Box<OpenError>),
+    /// No other directory can take the place of a mount point.
+    #[error(
+        "{} is a mount point, so no other directory can take its place: restore to a new directory below \
+         it and point the node there; or move the database into a directory below it first",
+        path.display()
+    )]
+    MountPoint {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// Something in the database's directory is neither a file nor a directory.
+    #[error(
+        "{} is neither a file nor a directory, so the database cannot be cloned: move it away, or in place \
+         of the link what it leads to", path.display()
+    )]
+    NotPlain {
+        /// What it is.
+        path: PathBuf,
+    },
+    /// Files of the database cannot get another name beside it.
+    #[error(
+        "files of {} cannot be hard-linked beside it ({source}): run as root or as their owner; if it is a \
+         subvolume or a directory with a quota of its own, copy the database to a plain directory first",
+        path.display()
+    )]
+    CannotLink {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A column family has an order of keys that only the node knows.
+    #[error(
+        "column family {family} of {} has the comparator {comparator}, which only the node has",
+        path.display()
+    )]
+    Comparator {
+        /// The database.
+        path: PathBuf,
+        /// The column family.
+        family: String,
+        /// The name of the order.
+        comparator: String,
+    },
+    /// What is only in the write-ahead logs does not fit into memory.
+    #[error(
+        "the write-ahead logs of {} have {needed} bytes, which are held in memory, and {available} are \
+         free: start the node and stop it, which empties them", path.display()
+    )]
+    TooLittleMemory {
+        /// The database.
+        path: PathBuf,
+        /// Bytes needed.
+        needed: u64,
+        /// Bytes free.
+        available: u64,
+    },
+    /// There is too little room.
+    #[error(transparent)]
+    Space(SpaceError),
+}
+
+impl From<OpenError> for Finding {
+    fn from(error: OpenError) -> Self {
+        Self::Database(Box::new(error))
+    }
+}
+
+impl Finding {
+    /// Whether the snapshot is not the one expected, as against a target that cannot be used.
+    #[must_use]
+    pub const fn is_verdict(&self) -> bool {
+        matches!(self, Self::WrongDigest { .. } | Self::WrongEpoch { .. })
     }
 }
 

@@ -37,9 +37,9 @@ pub use self::aggregate::{
 pub use self::build::{Built, Tables};
 pub use self::clone::OtherFamilies;
 pub use self::cursor::{CursorError, ToldCursor};
-pub use self::error::RestoreError;
+pub use self::error::{Finding, RestoreError};
 pub use self::install::RestoreStep;
-pub use self::preflight::{Action, Finding, Preflight};
+pub use self::preflight::{Action, Preflight};
 pub use self::report::{FamilySummary, RestoreReport, RestoreWarning};
 pub use self::source::VerifiedSnapshot;
 

@@ -6,11 +6,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
-use snapshot_format::{Digest, Epoch};
 
 use super::RestoreOptions;
-use super::cursor::{self, CursorError};
-use super::error::{RestoreError, io_error};
+use super::cursor;
+use super::error::{Finding, RestoreError, io_error};
 use super::obstacles;
 use super::report::RestoreWarning;
 use super::source::{VerifiedSnapshot, objects};
@@ -20,163 +19,6 @@ use crate::lock::{self, HeldLock};
 use crate::open::{self, OpenError, OpenOptions};
 use crate::publish;
 use crate::space::{self, SpaceError};
-
-/// Something that stands in the way of a restore.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Finding {
-    /// The snapshot is another one than expected.
-    #[error("the snapshot's digest is {got}, expected {expected}: get the one that is vouched for")]
-    WrongDigest {
-        /// As told.
-        expected: Digest,
-        /// As found.
-        got: Digest,
-    },
-    /// The snapshot is of another epoch.
-    #[error("the snapshot's epoch is {got}, expected {expected}: get the one that is vouched for")]
-    WrongEpoch {
-        /// As told.
-        expected: Epoch,
-        /// As found.
-        got: Epoch,
-    },
-    /// What was told of the event cursor does not fit the snapshot.
-    #[error(transparent)]
-    Cursor(#[from] CursorError),
-    /// Events that must be replayed are gone.
-    #[error(
-        "the snapshot ends before event {next}, but the first event that is still there is {first}: \
-         get the snapshot of a later epoch"
-    )]
-    EventsGone {
-        /// The first event that is still there.
-        first: u64,
-        /// The event to go on with.
-        next: u64,
-    },
-    /// A database is there.
-    #[error(
-        "{} already holds a database: name a directory that does not exist", path.display()
-    )]
-    Exists {
-        /// The target.
-        path: PathBuf,
-    },
-    /// Something else is there.
-    #[error("{} is {what}: name a directory that does not exist", path.display())]
-    InTheWay {
-        /// The target.
-        path: PathBuf,
-        /// What it is.
-        what: &'static str,
-    },
-    /// There is no database whose tables could be replaced.
-    #[error(
-        "{} holds no database, so there are no tables to replace: check the path", path.display()
-    )]
-    NothingToReplace {
-        /// The target.
-        path: PathBuf,
-    },
-    /// The directory above the target is missing.
-    #[error("there is no directory {}: create it first, or check the path", path.display())]
-    NoParent {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// This user may not write.
-    #[error("no permission to write in {}: run as the user that the node runs as", path.display())]
-    NoPermission {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// The target is in the directory of a database, where RocksDB removes what it does not know.
-    #[error("{} is inside the database {}: choose a path outside of it", path.display(), database.display())]
-    InsideDatabase {
-        /// The target.
-        path: PathBuf,
-        /// The database.
-        database: PathBuf,
-    },
-    /// The database is in use, damaged, or lies in several directories.
-    #[error(transparent)]
-    Database(Box<OpenError>),
-    /// No other directory can take the place of a mount point.
-    #[error(
-        "{} is a mount point, so no other directory can take its place: restore to a new directory below \
-         it and point the node there; or move the database into a directory below it first",
-        path.display()
-    )]
-    MountPoint {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// Something in the database's directory is neither a file nor a directory.
-    #[error(
-        "{} is neither a file nor a directory, so the database cannot be cloned: move it away, or in place \
-         of the link what it leads to", path.display()
-    )]
-    NotPlain {
-        /// What it is.
-        path: PathBuf,
-    },
-    /// Files of the database cannot get another name beside it.
-    #[error(
-        "files of {} cannot be hard-linked beside it ({source}): run as root or as their owner; if it is a \
-         subvolume or a directory with a quota of its own, copy the database to a plain directory first",
-        path.display()
-    )]
-    CannotLink {
-        /// The database.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A column family has an order of keys that only the node knows.
-    #[error(
-        "column family {family} of {} has the comparator {comparator}, which only the node has",
-        path.display()
-    )]
-    Comparator {
-        /// The database.
-        path: PathBuf,
-        /// The column family.
-        family: String,
-        /// The name of the order.
-        comparator: String,
-    },
-    /// What is only in the write-ahead logs does not fit into memory.
-    #[error(
-        "the write-ahead logs of {} have {needed} bytes, which are held in memory, and {available} are \
-         free: start the node and stop it, which empties them", path.display()
-    )]
-    TooLittleMemory {
-        /// The database.
-        path: PathBuf,
-        /// Bytes needed.
-        needed: u64,
-        /// Bytes free.
-        available: u64,
-    },
-    /// There is too little room.
-    #[error(transparent)]
-    Space(SpaceError),
-}
-
-impl From<OpenError> for Finding {
-    fn from(error: OpenError) -> Self {
-        Self::Database(Box::new(error))
-    }
-}
-
-impl Finding {
-    /// Whether the snapshot is not the one expected, as against a target that cannot be used.
-    #[must_use]
-    pub const fn is_verdict(&self) -> bool {
-        matches!(self, Self::WrongDigest { .. } | Self::WrongEpoch { .. })
-    }
-}
 
 /// What a restore would do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -214,10 +56,6 @@ pub struct Preflight {
 }
 
 /// Looks at snapshot and target.
-///
-/// # Errors
-///
-/// If something cannot be examined.
 pub(super) fn look(
     snapshot: &VerifiedSnapshot,
     target: &Path,
@@ -307,33 +145,27 @@ impl Preflight {
         let (target, current) = (self.target.clone(), self.current.clone());
         let path = || target.clone();
         let parent = publish::parent(&target);
-        let above = parent
-            .ancestors()
-            .find(|above| above.join("CURRENT").is_file());
-        self.findings
-            .extend(above.map(|above| Finding::InsideDatabase {
+        let mut above = parent.ancestors();
+        if let Some(above) = above.find(|above| above.join("CURRENT").is_file()) {
+            self.findings.push(Finding::InsideDatabase {
                 path: path(),
                 database: above.to_path_buf(),
-            }));
-        if parent.is_dir() {
-            self.require_writable(parent);
-        } else {
-            let path = parent.to_path_buf();
-            self.findings.push(Finding::NoParent { path });
+            });
+        }
+        let above = parent.to_path_buf();
+        if !parent.is_dir() {
+            self.findings.push(Finding::NoParent { path: above });
+        } else if rustix::fs::access(parent, Access::WRITE_OK | Access::EXEC_OK).is_err() {
+            self.findings.push(Finding::NoPermission { path: above });
         }
         let in_the_way = |what| Finding::InTheWay { path: path(), what };
-        match fs::symlink_metadata(&current) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let nothing = Finding::NothingToReplace { path: path() };
-                self.findings
-                    .extend(options.replace_tables.then_some(nothing));
-                return Ok(());
-            }
+        let is_there = match fs::symlink_metadata(&current) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
             Ok(found) if !found.is_dir() => {
                 self.findings.push(in_the_way("no directory"));
                 return Ok(());
             }
-            other => other.map_err(io_error("read", &target))?,
+            other => other.map(|_| true).map_err(io_error("read", &target))?,
         };
         if current.join("CURRENT").exists() {
             if !options.replace_tables {
@@ -345,6 +177,9 @@ impl Preflight {
         if options.replace_tables {
             self.findings
                 .push(Finding::NothingToReplace { path: path() });
+        }
+        if !is_there {
+            return Ok(());
         }
         let mount_point = obstacles::mount_point(&target).map_err(io_error("read", &target))?;
         self.findings.extend(mount_point);
@@ -359,7 +194,7 @@ impl Preflight {
 
     fn look_at_database(&mut self, options: &RestoreOptions) -> Result<(), RestoreError> {
         let current = self.current.clone();
-        let examined = match lock::hold(&current)? {
+        let examined = match lock::hold(&current).map_err(OpenError::from)? {
             Ok(lock) => {
                 self.lock = Some(lock);
                 let options = OpenOptions {
@@ -399,13 +234,5 @@ impl Preflight {
         self.needed += obstacles::find(&current, scratch, others, &mut self.findings)
             .map_err(io_error("read", &current))?;
         Ok(())
-    }
-
-    fn require_writable(&mut self, dir: &Path) {
-        if rustix::fs::access(dir, Access::WRITE_OK | Access::EXEC_OK).is_err() {
-            self.findings.push(Finding::NoPermission {
-                path: dir.to_path_buf(),
-            });
-        }
     }
 }

@@ -41,16 +41,10 @@ struct Part {
     file: usize,
     /// A decoder that stands where the part begins.
     start: Decoder,
-    end: End,
-}
-
-/// What the decoder must be where a part ends.
-#[derive(Clone, Copy, Debug)]
-enum End {
-    /// The place of the next part's decoder.
-    Next { received: u64, digest: Digest },
-    /// The end of the file.
-    File(Decoded),
+    /// What the decoder has received and derived where the part ends.
+    end: (u64, Digest),
+    /// Whether that is the end of the file.
+    is_last: bool,
 }
 
 impl VerifiedSnapshot {
@@ -101,11 +95,8 @@ impl VerifiedSnapshot {
         self.parts.len()
     }
 
-    /// Reads a part again, handing each entry to `on_entry`. An entry belongs to the part it ends in.
-    ///
-    /// # Errors
-    ///
-    /// Those of `on_entry`, or [`RestoreError::Changed`] if the bytes are not those of the first time.
+    /// Reads a part again, handing each entry to `on_entry`. An entry belongs to the part it ends in. The bytes
+    /// must be those of the first time.
     pub(super) fn read_part(
         &self,
         number: usize,
@@ -125,9 +116,10 @@ impl VerifiedSnapshot {
         let Some(mut file) = reader.stand(part.file, path, start)? else {
             return Err(changed());
         };
-        let limit = match part.end {
-            End::Next { received, .. } => received - start,
-            End::File(_) => u64::MAX,
+        let limit = if part.is_last {
+            u64::MAX
+        } else {
+            part.end.0 - start
         };
         let mut failure = None;
         let fed = reader
@@ -142,14 +134,10 @@ impl VerifiedSnapshot {
             (None, Ok(fed)) => reader.open = Some((part.file, file, start + fed)),
             // It was sound the first time.
             (None, Err(error)) if error.is_verdict() => return Err(changed()),
-            (None, Err(error)) => return Err(read_error(path)(error).into()),
+            (None, Err(error)) => return Err(VerifyError::reading(path)(error).into()),
         }
-        let same = match part.end {
-            End::Next { received, digest } => {
-                decoder.received() == received && decoder.digest_so_far() == digest
-            }
-            End::File(decoded) => decoder.end().is_ok_and(|again| again == decoded),
-        };
+        let same = (decoder.received(), decoder.digest_so_far()) == part.end
+            && (!part.is_last || decoder.end().is_ok());
         if same { Ok(()) } else { Err(changed()) }
     }
 
@@ -223,7 +211,7 @@ impl PartReader {
         path: &Path,
         start: u64,
     ) -> Result<Option<Transport<File>>, VerifyError> {
-        let error = |source| read_error(path)(ReadError::new(start, source));
+        let error = |source| VerifyError::reading(path)(ReadError::new(start, source));
         let (mut reader, at) = match self.open.take() {
             Some((same, reader, at)) if same == file && at <= start => (reader, at),
             _ => (open_file(path)?.0, 0),
@@ -253,27 +241,18 @@ fn verify_file(
         let start = decoder.clone();
         let fed = buffer
             .feed(&mut reader, &mut decoder, part, progress, &mut on_event)
-            .map_err(read_error(path))?;
+            .map_err(VerifyError::reading(path))?;
+        parts.push(Part {
+            file,
+            start,
+            end: (decoder.received(), decoder.digest_so_far()),
+            is_last: fed < part,
+        });
         if fed < part {
-            let decoded = decoder
+            return decoder
                 .end()
-                .map_err(|error| read_error(path)(error.into()))?;
-            let end = End::File(decoded);
-            parts.push(Part { file, start, end });
-            return Ok(decoded);
+                .map_err(|error| VerifyError::reading(path)(error.into()).into());
         }
-        let end = End::Next {
-            received: decoder.received(),
-            digest: decoder.digest_so_far(),
-        };
-        parts.push(Part { file, start, end });
-    }
-}
-
-fn read_error(path: &Path) -> impl Fn(ReadError) -> VerifyError {
-    move |source| VerifyError::Read {
-        path: path.to_path_buf(),
-        source,
     }
 }
 

@@ -33,12 +33,12 @@ impl FamilyOptions {
     }
 }
 
-/// A finished file.
+/// A file.
 #[derive(Clone, Debug)]
 pub(crate) struct SstFile {
     pub(crate) family: ColumnFamily,
     pub(crate) path: PathBuf,
-    /// Its length.
+    /// Its length; while it is written, the bytes of its keys and values.
     pub(crate) bytes: u64,
     pub(crate) rows: u64,
 }
@@ -49,18 +49,9 @@ pub(crate) struct SstWriter<'a> {
     options: &'a FamilyOptions,
     /// What the names of its files begin with.
     name: String,
-    open: Option<OpenFile<'a>>,
+    /// The file that is being written.
+    open: Option<(SstFileWriter<'a>, SstFile)>,
     files: Vec<SstFile>,
-}
-
-/// The file that is being written.
-struct OpenFile<'a> {
-    writer: SstFileWriter<'a>,
-    family: ColumnFamily,
-    path: PathBuf,
-    /// Bytes of keys and values so far.
-    content: u64,
-    rows: u64,
 }
 
 impl<'a> SstWriter<'a> {
@@ -83,20 +74,20 @@ impl<'a> SstWriter<'a> {
         key: &[u8],
         value: &[u8],
     ) -> Result<(), RestoreError> {
-        let mut file = match self.open.take() {
-            Some(file) if file.family == family && file.content < FILE_BYTES => file,
+        let (mut writer, mut file) = match self.open.take() {
+            Some(open) if open.1.family == family && open.1.bytes < FILE_BYTES => open,
             other => {
                 self.open = other;
                 self.close()?;
                 self.create(family)?
             }
         };
-        file.writer
+        writer
             .put(key, value)
             .map_err(rocksdb_error("write", &file.path))?;
-        file.content += (key.len() + value.len()) as u64;
+        file.bytes += (key.len() + value.len()) as u64;
         file.rows += 1;
-        self.open = Some(file);
+        self.open = Some((writer, file));
         Ok(())
     }
 
@@ -106,34 +97,30 @@ impl<'a> SstWriter<'a> {
         Ok(self.files)
     }
 
-    fn create(&self, family: ColumnFamily) -> Result<OpenFile<'a>, RestoreError> {
+    fn create(&self, family: ColumnFamily) -> Result<(SstFileWriter<'a>, SstFile), RestoreError> {
         let number = self.files.len();
         let path = self
             .dir
             .join(format!("{}-{number}-{family}.sst", self.name));
         let writer = SstFileWriter::create(self.options.of(family));
         writer.open(&path).map_err(rocksdb_error("create", &path))?;
-        Ok(OpenFile {
-            writer,
+        let file = SstFile {
             family,
             path,
-            content: 0,
+            bytes: 0,
             rows: 0,
-        })
+        };
+        Ok((writer, file))
     }
 
     fn close(&mut self) -> Result<(), RestoreError> {
-        if let Some(mut file) = self.open.take() {
-            file.writer
+        if let Some((mut writer, mut file)) = self.open.take() {
+            writer
                 .finish()
                 .map_err(rocksdb_error("finish", &file.path))?;
             prefetch(&file.path);
-            self.files.push(SstFile {
-                family: file.family,
-                bytes: file.writer.file_size(),
-                path: file.path,
-                rows: file.rows,
-            });
+            file.bytes = writer.file_size();
+            self.files.push(file);
         }
         Ok(())
     }

@@ -30,10 +30,6 @@ pub(crate) struct Merge<'a> {
 
 impl<'a> Merge<'a> {
     /// Merges part number `part` with `budget` bytes of memory.
-    ///
-    /// # Errors
-    ///
-    /// If a run cannot be read.
     pub(crate) fn new(runs: &'a [Run], part: usize, budget: usize) -> io::Result<Self> {
         let mut merge = Self {
             readers: Vec::new(),
@@ -63,11 +59,7 @@ impl<'a> Merge<'a> {
         Ok(merge)
     }
 
-    /// The next object.
-    ///
-    /// # Errors
-    ///
-    /// If a run cannot be read, or has not what was written.
+    /// The next object; an error if a run has not what was written.
     pub(crate) fn next(&mut self) -> io::Result<Option<(BlobId, BlobObject)>> {
         let Some(mut top) = self.heap.peek_mut() else {
             return Ok(None);

@@ -15,7 +15,7 @@ use snapshot_format::BlobId;
 
 use self::merge::Merge;
 use self::sort::{Parts, Run, Sum};
-use super::error::RestoreError;
+use super::error::{RestoreError, io_error};
 use super::sst::{FamilyOptions, SstFile, SstWriter};
 use super::workers::{self, Queue};
 use crate::aggregate::BlobInfo;
@@ -177,11 +177,8 @@ struct Output {
     sum: Sum,
 }
 
-pub(super) fn spill(dir: &Path) -> impl Fn(std::io::Error) -> RestoreError + '_ {
-    |source| RestoreError::Spill {
-        dir: dir.to_path_buf(),
-        source,
-    }
+pub(super) fn spill(dir: &Path) -> impl Fn(std::io::Error) -> RestoreError {
+    io_error("sort objects in temporary files in", dir)
 }
 
 fn too_many(blob_id: &BlobId) -> impl Fn(TooManyObjects) -> RestoreError {

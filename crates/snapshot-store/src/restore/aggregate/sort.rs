@@ -102,10 +102,6 @@ impl<'a> Sorter<'a> {
     }
 
     /// Takes one object.
-    ///
-    /// # Errors
-    ///
-    /// If a run cannot be written.
     pub(crate) fn push(&mut self, blob_id: &BlobId, object: &BlobObject) -> io::Result<()> {
         if self.objects.capacity() == 0 {
             // All at once: growing would take twice the memory for a while.
@@ -128,10 +124,6 @@ impl<'a> Sorter<'a> {
     }
 
     /// Writes what is left, and hands out all runs and what is in them.
-    ///
-    /// # Errors
-    ///
-    /// If a run cannot be written.
     pub(crate) fn finish(mut self) -> io::Result<Sorted> {
         self.spill()?;
         Ok(self.sorted)

@@ -5,7 +5,7 @@
 
 use std::num::NonZeroU32;
 
-use snapshot_format::{Epoch, EventId, ObjectId};
+use snapshot_format::{Epoch, ObjectId};
 
 use super::object::{BlobObject, PermanentObject};
 use crate::aggregate::{
@@ -240,19 +240,12 @@ impl Latest {
         let Some(Self { count, object, .. }) = latest else {
             return Ok(None);
         };
-        let PermanentObject {
-            end_epoch, event, ..
-        } = object;
         let count = NonZeroU32::new(narrow(count)?);
-        Ok(count.map(|count| info(count, end_epoch, event)))
-    }
-}
-
-const fn info(count: NonZeroU32, end_epoch: Epoch, event: EventId) -> PermanentBlobInfo {
-    PermanentBlobInfo {
-        count,
-        end_epoch,
-        event,
+        Ok(count.map(|count| PermanentBlobInfo {
+            count,
+            end_epoch: object.end_epoch,
+            event: object.event,
+        }))
     }
 }
 
