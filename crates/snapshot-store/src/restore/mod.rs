@@ -14,7 +14,6 @@ mod clone;
 mod cursor;
 mod error;
 mod install;
-mod obstacles;
 mod preflight;
 mod report;
 mod source;

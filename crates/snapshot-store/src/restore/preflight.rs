@@ -3,22 +3,25 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
 
 use super::RestoreOptions;
+use super::clone::{BYTEWISE, REVERSE, is_linked, walk};
 use super::cursor;
 use super::error::{Finding, RestoreError, io_error};
-use super::obstacles;
 use super::report::RestoreWarning;
 use super::source::{VerifiedSnapshot, objects};
 use super::staging::{self, Staging};
 use crate::cursor::EventCursor;
 use crate::lock::{self, HeldLock};
 use crate::open::{self, OpenError, OpenOptions};
+use crate::options_file::OptionsFile;
 use crate::publish;
 use crate::space::{self, SpaceError};
+use crate::wal;
 
 /// What a restore would do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,8 +184,7 @@ impl Preflight {
         if !is_there {
             return Ok(());
         }
-        let mount_point = obstacles::mount_point(&target).map_err(io_error("read", &target))?;
-        self.findings.extend(mount_point);
+        self.look_for_mount().map_err(io_error("read", &target))?;
         let mut entries = fs::read_dir(&target).map_err(io_error("read", &target))?;
         if entries.next().is_some() {
             self.findings.push(in_the_way(
@@ -230,9 +232,96 @@ impl Preflight {
         // A link is tried where the clone will be. Where a killed run left one, it could.
         let staging = Staging::create(&self.target).unwrap_or(None);
         let scratch = staging.as_ref().map(Staging::path);
-        let others = &options.other_families;
-        self.needed += obstacles::find(&current, scratch, others, &mut self.findings)
-            .map_err(io_error("read", &current))?;
+        self.look_for_obstacles(scratch, options)
+            .map_err(io_error("read", &current))
+    }
+
+    /// Whether no other directory can take the place of the target.
+    fn look_for_mount(&mut self) -> io::Result<()> {
+        if publish::is_mount_point(&self.current)? {
+            let path = self.current.clone();
+            self.findings.push(Finding::MountPoint { path });
+        }
         Ok(())
     }
+
+    /// What stands in the way of a clone of the database into the directory `scratch`, where a link is tried; and
+    /// the bytes that are copied.
+    fn look_for_obstacles(
+        &mut self,
+        scratch: Option<&Path>,
+        options: &RestoreOptions,
+    ) -> io::Result<()> {
+        self.look_for_mount()?;
+        if let Err(error) = self.look_at_families(options) {
+            self.findings.push(error.into());
+        }
+        let Self {
+            current, findings, ..
+        } = self;
+        let (mut copied, mut logs) = (0, 0_u64);
+        // A file that is linked: one of another owner than this user, if there is one.
+        let mut linked: Option<(bool, PathBuf)> = None;
+        let user = rustix::process::geteuid().as_raw();
+        walk(current, &mut |path, metadata| {
+            let path = path.to_path_buf();
+            if metadata.is_dir() {
+            } else if !metadata.is_file() {
+                findings.push(Finding::NotPlain { path });
+            } else if is_linked(&path) {
+                linked = linked.take().max(Some((metadata.uid() != user, path)));
+            } else {
+                copied += metadata.len();
+                let is_log = path.extension().is_some_and(|it| it == "log");
+                logs += if is_log { metadata.len() } else { 0 };
+            }
+            Ok(())
+        })?;
+        self.needed += copied;
+        let path = current.clone();
+        let (needed, available) = (logs.saturating_add(logs / 8), free_memory());
+        if let (Some(scratch), Some((_, file))) = (scratch, linked)
+            && let Err(source) = fs::hard_link(file, scratch.join("link"))
+        {
+            let path = path.clone();
+            findings.push(Finding::CannotLink { path, source });
+        }
+        if needed > available {
+            findings.push(Finding::TooLittleMemory {
+                path,
+                needed,
+                available,
+            });
+        }
+        Ok(())
+    }
+
+    /// What RocksDB would not open, or end the process for.
+    fn look_at_families(&mut self, options: &RestoreOptions) -> Result<(), OpenError> {
+        let path = &self.current;
+        OptionsFile::newest(path)?;
+        for family in wal::read_manifest(path)?.families.into_values() {
+            if let Err(error) = open::require_family_files(path, &family) {
+                self.findings.push(error.into());
+            }
+            let known = ["", BYTEWISE, REVERSE].contains(&family.comparator.as_str());
+            if !known && options.other_families.of(&family.name).is_none() {
+                self.findings.push(Finding::Comparator {
+                    path: path.clone(),
+                    family: family.name,
+                    comparator: family.comparator,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Bytes of memory that are free; all there could be if the kernel does not tell.
+fn free_memory() -> u64 {
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let mut lines = text.lines();
+    let free = lines.find_map(|line| line.strip_prefix("MemAvailable:")?.strip_suffix("kB"));
+    let kilobytes = free.and_then(|free| free.trim().parse::<u64>().ok());
+    kilobytes.map_or(u64::MAX, |kilobytes| kilobytes.saturating_mul(1024))
 }

@@ -84,12 +84,6 @@ impl VerifiedSnapshot {
         &self.summary
     }
 
-    /// Its files, chunks in order.
-    #[must_use]
-    pub fn files(&self) -> &[PathBuf] {
-        &self.files
-    }
-
     /// The number of parts.
     pub(super) fn parts(&self) -> usize {
         self.parts.len()

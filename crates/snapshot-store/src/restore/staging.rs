@@ -32,7 +32,7 @@ const OLD: &str = "old";
 pub(super) struct Staging {
     path: PathBuf,
     target: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 /// A path beside `path`: its name, and `suffix`.
@@ -96,7 +96,7 @@ impl Staging {
         Ok(Some(Self {
             path,
             target: target.to_path_buf(),
-            _lock: lock,
+            lock,
         }))
     }
 
@@ -149,7 +149,10 @@ impl Drop for Staging {
     fn drop(&mut self) {
         let replaced = replaced(&self.path);
         let has_begun = replaced.is_some() && replaced != inode(&self.target).ok();
-        if !has_begun {
+        // Once it is removed, another run may have made its own.
+        let marker = inode(&self.path.join(MARKER));
+        let is_own = marker.is_ok_and(|it| self.lock.metadata().is_ok_and(|own| own.ino() == it));
+        if is_own && !has_begun {
             // Best effort: the next run removes what stays.
             let _ = remove_tree(&self.path);
         }
@@ -163,12 +166,8 @@ impl Drop for Staging {
 /// If another run uses it, it is none of ours, or it cannot be synced or removed.
 pub(super) fn end_leftover(target: &Path, keep_old: bool) -> Result<(), RestoreError> {
     let path = &beside(target, SUFFIX);
-    let metadata = match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        other => other.map_err(io_error("read", path))?,
-    };
     let occupied = || RestoreError::Occupied { path: path.clone() };
-    if !metadata.is_dir() {
+    if fs::symlink_metadata(path).is_ok_and(|found| !found.is_dir()) {
         return Err(occupied());
     }
     match File::open(path.join(MARKER)) {
@@ -178,9 +177,10 @@ pub(super) fn end_leftover(target: &Path, keep_old: bool) -> Result<(), RestoreE
         }
         // Killed before it made the marker, or after it removed it: nothing is lost with an empty
         // directory.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            fs::remove_dir(path).map_err(|_| occupied())
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::remove_dir(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(occupied()),
+            _ => Ok(()),
+        },
         Err(error) => Err(io_error("read", path)(error)),
     }
 }

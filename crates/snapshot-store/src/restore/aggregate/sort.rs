@@ -139,14 +139,11 @@ impl<'a> Sorter<'a> {
             a.0.cmp(&b.0)
                 .then_with(|| object(a.1).get(..32).cmp(&object(b.1).get(..32)))
         });
-        let file = match &self.file {
-            Some(file) => Arc::clone(file),
-            None => {
-                let file = Arc::new(publish::unnamed_file(self.scratch)?);
-                self.file = Some(Arc::clone(&file));
-                file
-            }
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => Arc::new(publish::unnamed_file(self.scratch)?),
         };
+        self.file = Some(Arc::clone(&file));
         let parts = self.sorted.parts;
         let mut out = io::BufWriter::with_capacity(WRITE_BUFFER, &*file);
         let mut starts = Vec::with_capacity(parts.count() + 1);
