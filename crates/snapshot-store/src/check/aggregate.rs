@@ -3,9 +3,8 @@
 use snapshot_format::{BlobId, Epoch};
 
 use super::{CheckError, Problem, Run, Violation};
-use crate::aggregate::{BlobInfo, BlobInfoV1, BlobInfoV2, PermanentBlobInfo};
+use crate::aggregate::{BlobInfo, BlobInfoV2, PermanentBlobInfo};
 use crate::plan::KeyRange;
-use crate::restore::aggregate::merge::Merge;
 use crate::restore::aggregate::sort::Sum;
 use crate::restore::aggregate::{self, Exact, SORT_BUDGET, Sorted, Tally};
 use crate::scan::RangeScan;
@@ -35,8 +34,7 @@ impl<F: FnMut(&Violation)> Run<'_, F> {
         rows.advance(self)?;
         let mut read = Sum::default();
         for part in 0..sorted.parts.count() {
-            let mut merge = Merge::new(&sorted.runs, part, SORT_BUDGET).map_err(spill)?;
-            aggregate::groups(&mut merge, spill, |blob_id, tally| {
+            let sum = aggregate::groups(sorted, part, SORT_BUDGET, spill, |blob_id, tally| {
                 rows.pass(Some(blob_id), self)?;
                 match &rows.next {
                     Some((same, info)) if same == blob_id => {
@@ -50,7 +48,7 @@ impl<F: FnMut(&Violation)> Run<'_, F> {
                     }
                 }
             })?;
-            read.join(merge.sum());
+            read.join(sum);
         }
         rows.pass(None, self)?;
         if read != sorted.sum {
@@ -67,7 +65,8 @@ impl<F: FnMut(&Violation)> Run<'_, F> {
         };
         let objects = tally.exact();
         let key = blob_id.as_bytes();
-        for ((field, expected), (_, got)) in objects.counts.into_iter().zip(row.exact.counts) {
+        let counts = Exact::COUNTS.into_iter().zip(objects.counts);
+        for ((field, expected), got) in counts.zip(row.exact.counts) {
             if expected != got {
                 let problem = Problem::Count {
                     field,
@@ -77,8 +76,8 @@ impl<F: FnMut(&Violation)> Run<'_, F> {
                 self.found(FAMILY, key, problem);
             }
         }
-        for ((field, expected), (_, got)) in objects.permanent.into_iter().zip(row.exact.permanent)
-        {
+        let permanent = Exact::PERMANENT.into_iter().zip(objects.permanent);
+        for ((field, expected), got) in permanent.zip(row.exact.permanent) {
             if expected != got {
                 let problem = Problem::Permanent {
                     field,
@@ -147,28 +146,24 @@ impl Row {
         let permanent = |info: Option<PermanentBlobInfo>| {
             info.map(|info| (u64::from(info.count.get()), info.end_epoch))
         };
-        let (deletable, pooled, permanents, since) = match info {
-            BlobInfo::V1(BlobInfoV1::Valid(row)) => (
-                [row.count_deletable_total, row.count_deletable_certified],
-                [0, 0],
-                [row.permanent_total, row.permanent_certified],
-                row.initial_certified_epoch,
-            ),
-            BlobInfo::V2(BlobInfoV2::Valid(row)) => (
-                [row.count_deletable_total, row.count_deletable_certified],
-                [row.count_pooled_refs_total, row.count_pooled_refs_certified],
-                [row.permanent_total, row.permanent_certified],
-                row.initial_certified_epoch,
-            ),
-            BlobInfo::V1(BlobInfoV1::Invalid { .. }) | BlobInfo::V2(BlobInfoV2::Invalid { .. }) => {
-                return None;
-            }
+        let info = match *info {
+            BlobInfo::V1(row) => row.into(),
+            BlobInfo::V2(row) => row,
         };
-        let exact = Exact::new(
-            deletable.map(u64::from),
-            pooled.map(u64::from),
-            permanents.map(permanent),
-        );
+        let BlobInfoV2::Valid(row) = info else {
+            return None;
+        };
+        let counts = [
+            row.count_deletable_total,
+            row.count_deletable_certified,
+            row.count_pooled_refs_total,
+            row.count_pooled_refs_certified,
+        ];
+        let exact = Exact {
+            counts: counts.map(u64::from),
+            permanent: [row.permanent_total, row.permanent_certified].map(permanent),
+        };
+        let since = row.initial_certified_epoch;
         Some(Self { exact, since })
     }
 }

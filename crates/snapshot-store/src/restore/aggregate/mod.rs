@@ -3,7 +3,7 @@
 //! `object` is what is known of one object, `sort` and `merge` bring the objects of one blob ID
 //! together, `tally` has the rules. Nothing here touches a database.
 
-pub(crate) mod merge;
+mod merge;
 mod object;
 pub(crate) mod sort;
 mod tally;
@@ -111,11 +111,10 @@ pub(crate) fn rebuild(
     let work = |queue: &Queue| {
         let mut output = Output::default();
         while let Some(part) = queue.take() {
-            let mut merge = Merge::new(&sorted.runs, part, budget).map_err(spill(dir))?;
             let name = format!("aggregate-{part:06}");
             let mut writer = SstWriter::new(dir, options, name);
             let mut row = Vec::with_capacity(BlobInfo::MAX_LEN);
-            groups(&mut merge, spill(dir), |blob_id, tally| {
+            let sum = groups(sorted, part, budget, spill(dir), |blob_id, tally| {
                 let info = tally.row().map_err(too_many(blob_id))?;
                 // A group has at least one object.
                 if let Some(info) = info {
@@ -128,7 +127,7 @@ pub(crate) fn rebuild(
                 }
                 Ok(())
             })?;
-            output.sum.join(merge.sum());
+            output.sum.join(sum);
             output.files.extend(writer.finish()?);
         }
         Ok(output)
@@ -146,12 +145,16 @@ pub(crate) fn rebuild(
     Ok((joined.files, joined.summary))
 }
 
-/// Hands the objects of each blob ID to `on_group`, counted, in the order of blob IDs.
+/// Hands the objects of each blob ID of a part to `on_group`, counted, in the order of blob IDs, with `budget` bytes
+/// of memory; returns what was read.
 pub(crate) fn groups<E>(
-    merge: &mut Merge<'_>,
+    sorted: &Sorted,
+    part: usize,
+    budget: usize,
     unreadable: impl Fn(std::io::Error) -> E,
     mut on_group: impl FnMut(&BlobId, &Tally) -> Result<(), E>,
-) -> Result<(), E> {
+) -> Result<Sum, E> {
+    let mut merge = Merge::new(&sorted.runs, part, budget).map_err(&unreadable)?;
     let mut open: Option<(BlobId, Tally)> = None;
     while let Some((blob_id, object)) = merge.next().map_err(&unreadable)? {
         match &mut open {
@@ -166,7 +169,8 @@ pub(crate) fn groups<E>(
             }
         }
     }
-    open.map_or(Ok(()), |(done, tally)| on_group(&done, &tally))
+    open.map_or(Ok(()), |(done, tally)| on_group(&done, &tally))?;
+    Ok(merge.sum())
 }
 
 /// What one thread made.

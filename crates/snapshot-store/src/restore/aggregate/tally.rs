@@ -59,12 +59,12 @@ struct Latest {
     tied: bool,
 }
 
-/// What a row of a blob ID and its objects always agree in: the fields by their names.
+/// What a row of a blob ID and its objects always agree in: of all objects and of the certified ones, each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Exact {
-    pub(crate) counts: [(&'static str, u64); 4],
+    pub(crate) counts: [u64; 4],
     /// Count and end epoch.
-    pub(crate) permanent: [(&'static str, Option<(u64, Epoch)>); 2],
+    pub(crate) permanent: [Option<(u64, Epoch)>; 2],
 }
 
 /// What of a rebuilt row may differ from the row a node has that saw all events. Only what shows in
@@ -78,33 +78,19 @@ pub struct Doubts {
 }
 
 impl Exact {
-    /// Of all objects and of the certified ones, each.
-    pub(crate) const fn new(
-        deletable: [u64; 2],
-        pooled: [u64; 2],
-        permanent: [Option<(u64, Epoch)>; 2],
-    ) -> Self {
-        let ([deletable_total, deletable_certified], [pooled_total, pooled_certified]) =
-            (deletable, pooled);
-        let [permanent_total, permanent_certified] = permanent;
-        Self {
-            counts: [
-                ("count_deletable_total", deletable_total),
-                ("count_deletable_certified", deletable_certified),
-                ("count_pooled_refs_total", pooled_total),
-                ("count_pooled_refs_certified", pooled_certified),
-            ],
-            permanent: [
-                ("permanent_total", permanent_total),
-                ("permanent_certified", permanent_certified),
-            ],
-        }
-    }
+    /// The names of the fields.
+    pub(crate) const COUNTS: [&str; 4] = [
+        "count_deletable_total",
+        "count_deletable_certified",
+        "count_pooled_refs_total",
+        "count_pooled_refs_certified",
+    ];
+    pub(crate) const PERMANENT: [&str; 2] = ["permanent_total", "permanent_certified"];
 
     /// Whether anything is certified.
     pub(crate) const fn any_certified(&self) -> bool {
-        let [_, (_, deletable), _, (_, pooled)] = self.counts;
-        let [_, (_, permanent)] = self.permanent;
+        let [_, deletable, _, pooled] = self.counts;
+        let [_, permanent] = self.permanent;
         deletable > 0 || pooled > 0 || permanent.is_some()
     }
 }
@@ -143,14 +129,18 @@ impl Tally {
     /// What a row of the blob ID must say, whatever else it says.
     #[must_use]
     pub(crate) fn exact(&self) -> Exact {
-        let pair = |pair: Pair<u64>| [pair.total, pair.certified];
         let permanent =
             |latest: Option<Latest>| latest.map(|latest| (latest.count, latest.object.end_epoch));
-        Exact::new(
-            pair(self.deletable),
-            pair(self.pooled),
-            [self.permanent.total, self.permanent.certified].map(permanent),
-        )
+        let (deletable, pooled) = (self.deletable, self.pooled);
+        Exact {
+            counts: [
+                deletable.total,
+                deletable.certified,
+                pooled.total,
+                pooled.certified,
+            ],
+            permanent: [self.permanent.total, self.permanent.certified].map(permanent),
+        }
     }
 
     /// The row; nothing without objects.
