@@ -12,6 +12,7 @@ mod owner;
 mod rename;
 mod set;
 mod staging;
+mod tree;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -32,6 +33,7 @@ pub use self::set::{FileSet, SetStep};
 use self::staging::Unfinished;
 pub use self::staging::is_special;
 pub(crate) use self::staging::{parent, unnamed_file};
+pub use self::tree::remove_tree;
 use crate::space;
 
 /// The kernel is told to start writing after this many bytes. On the 2-core machine of the
