@@ -167,7 +167,8 @@ impl Artifacts {
         };
         self.step(Step::Remove, "remove", path)?;
         let removed = if is_dir {
-            fs::remove_dir_all(path)
+            // What is mounted below is somebody else's.
+            publish::remove_tree(path)
         } else {
             fs::remove_file(path)
         };

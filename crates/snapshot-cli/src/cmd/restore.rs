@@ -8,8 +8,8 @@ use serde::Serialize;
 use snapshot_format::{Digest, Epoch, EventId, Framing, TransactionDigest};
 use snapshot_store::SnapshotSummary;
 use snapshot_store::restore::{
-    Action, AggregateSummary, FamilySummary, Plan, RestoreError, RestoreOptions,
-    RestoreReport, RestoreWarning, ToldCursor, VerifiedSnapshot,
+    Action, AggregateSummary, FamilySummary, Plan, RestoreError, RestoreOptions, RestoreReport,
+    RestoreWarning, ToldCursor, VerifiedSnapshot,
 };
 
 use crate::args::WalMode;
