@@ -70,7 +70,7 @@ mod tests {
         for (from, to) in [("other", "tree/below/mount"), ("other/file", "tree/a")] {
             let (from, to) = (dir.path().join(from), dir.path().join(to));
             let mounted = Command::new("mount")
-                .arg("--bind")
+                .arg("-B")
                 .args([&from, &to])
                 .status();
             if !mounted.is_ok_and(|status| status.success()) {
