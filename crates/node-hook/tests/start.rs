@@ -195,8 +195,11 @@ async fn a_checkpoint_that_no_snapshot_can_be_made_of_is_told_and_left() {
     }
 }
 
+/// Makes one at a path.
+type Impostor = Box<dyn Fn(&Path)>;
+
 /// What has the name of a later epoch and is none of this node's.
-fn impostors(node: &Node, mode: Mode) -> Vec<Box<dyn Fn(&Path)>> {
+fn impostors(node: &Node, mode: Mode) -> Vec<Impostor> {
     match mode {
         Mode::Checkpoint => {
             let real = node.path("checkpoint_epoch_7");

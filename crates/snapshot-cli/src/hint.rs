@@ -32,7 +32,7 @@ impl Options {
         // Gives every command the options that all have.
         cli.build();
         let command = name.and_then(|name| cli.find_subcommand(name));
-        let arguments = command.map(|command| command.get_arguments());
+        let arguments = command.map(clap::Command::get_arguments);
         let long = arguments
             .into_iter()
             .flatten()

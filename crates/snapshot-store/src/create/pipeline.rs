@@ -123,7 +123,7 @@ pub(super) fn blocks(
     };
     let work = || shared.work();
     thread::scope(|scope| {
-        let workers = limits::spawn_up_to(scope, wanted, &work)?;
+        let workers = limits::spawn_up_to(scope, wanted, work)?;
         let drained = shared.drain(in_order, consume);
         // The consumer's channels are closed now, so every thread ends.
         let panicked = workers
@@ -163,7 +163,7 @@ pub(super) fn count(
         Ok::<_, ScanError>(counts)
     };
     thread::scope(|scope| {
-        let workers = limits::spawn_up_to(scope, wanted, &work)?;
+        let workers = limits::spawn_up_to(scope, wanted, work)?;
         let mut total = PerTable::default();
         for worker in workers {
             let counts: PerTable<u64> = worker.join().map_err(|_| ScanError::Thread)??;

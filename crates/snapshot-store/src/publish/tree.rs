@@ -69,10 +69,7 @@ mod tests {
         // Of the same file system, with the same device.
         for (from, to) in [("other", "tree/below/mount"), ("other/file", "tree/a")] {
             let (from, to) = (dir.path().join(from), dir.path().join(to));
-            let mounted = Command::new("mount")
-                .arg("-B")
-                .args([&from, &to])
-                .status();
+            let mounted = Command::new("mount").arg("-B").args([&from, &to]).status();
             if !mounted.is_ok_and(|status| status.success()) {
                 return eprintln!("skipped: mounting is not permitted here");
             }
