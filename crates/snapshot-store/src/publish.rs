@@ -26,7 +26,7 @@ use rustix::process::{Resource, getrlimit};
 pub use self::destination::{Destination, is_same_file};
 pub use self::directory::sync_dir;
 pub use self::error::{PublishError, PublishWarning};
-pub(crate) use self::exchange::{exchange, is_mount_point, is_unsupported};
+pub(crate) use self::exchange::{exchange, is_unsupported};
 pub(crate) use self::owner::Owner;
 pub use self::rename::{publish_dir, publish_dir_watched};
 pub use self::set::{FileSet, SetStep};
@@ -34,6 +34,7 @@ use self::staging::Unfinished;
 pub use self::staging::is_special;
 pub(crate) use self::staging::{parent, unnamed_file};
 pub use self::tree::remove_tree;
+pub(crate) use self::tree::{mount_point, require_no_mounts};
 use crate::space;
 
 /// The kernel is told to start writing after this many bytes. On the 2-core machine of the

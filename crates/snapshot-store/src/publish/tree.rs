@@ -14,13 +14,18 @@ use super::exchange::is_mount_point;
 ///
 /// An I/O error, which names the mount point if there is one.
 pub fn remove_tree(path: &Path) -> io::Result<()> {
-    match mount_point(path)? {
-        Some(mounted) => Err(io::Error::new(
+    require_no_mounts(path)?;
+    fs::remove_dir_all(path)
+}
+
+/// Fails if `path` or anything below is a mount point.
+pub(crate) fn require_no_mounts(path: &Path) -> io::Result<()> {
+    mount_point(path)?.map_or(Ok(()), |mounted| {
+        Err(io::Error::new(
             io::ErrorKind::ResourceBusy,
             format!("{} is a mount point; unmount it first", mounted.display()),
-        )),
-        None => fs::remove_dir_all(path),
-    }
+        ))
+    })
 }
 
 /// The first mount point among `path` and all that is below it.

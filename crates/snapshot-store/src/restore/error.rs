@@ -277,6 +277,15 @@ pub enum Finding {
         /// The directory.
         path: PathBuf,
     },
+    /// Something is mounted inside the database's directory.
+    #[error(
+        "{} is a mount point, which is no part of the database, and would go with the old one: unmount it first",
+        path.display()
+    )]
+    MountBelow {
+        /// The mount point.
+        path: PathBuf,
+    },
     /// Something in the database's directory is neither a file nor a directory.
     #[error(
         "{} is neither a file nor a directory, so the database cannot be cloned: move it away, or in place \

@@ -236,12 +236,17 @@ impl Preflight {
             .map_err(io_error("read", &current))
     }
 
-    /// Whether no other directory can take the place of the target.
+    /// Whether the target is a mount point, whose place no other directory can take, or has one, which would be
+    /// taken for part of the database.
     fn look_for_mount(&mut self) -> io::Result<()> {
-        if publish::is_mount_point(&self.current)? {
-            let path = self.current.clone();
-            self.findings.push(Finding::MountPoint { path });
-        }
+        let found = publish::mount_point(&self.current)?;
+        self.findings.extend(found.map(|path| {
+            if path == self.current {
+                Finding::MountPoint { path }
+            } else {
+                Finding::MountBelow { path }
+            }
+        }));
         Ok(())
     }
 

@@ -210,6 +210,7 @@ fn sync_names(dir: &Path, target: &Path) -> io::Result<()> {
 /// Removes the directory `path`, its marker last: one that is killed here is recognised too.
 fn remove_tree(path: &Path) -> Result<(), RestoreError> {
     let remove = || -> io::Result<()> {
+        publish::require_no_mounts(path)?;
         for entry in fs::read_dir(path)? {
             let entry = entry?;
             if entry.file_type()?.is_dir() {

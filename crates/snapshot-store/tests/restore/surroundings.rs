@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::Command;
 
 use rocksdb::{DB, DBPath, Options};
 use snapshot_store::open::WalRecovery;
@@ -71,6 +72,67 @@ fn a_mount_point_is_found() {
             .any(|found| matches!(found, Finding::MountPoint { .. })),
         "{empty}: {found:?}"
     );
+}
+
+#[test]
+fn what_is_mounted_inside_a_database_is_found_and_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let (target, other) = (dir.path().join("db"), dir.path().join("other"));
+    node_database(&target);
+    let file = snapshot(dir.path());
+    fs::create_dir(target.join("backups")).unwrap();
+    fs::create_dir(&other).unwrap();
+    fs::write(other.join("backup"), "backup").unwrap();
+    let table = names(&target).into_iter().find(|it| it.ends_with(".sst"));
+    let table = target.join(table.unwrap());
+    fs::copy(&table, other.join("table")).unwrap();
+    let before = names(&target);
+    // Of the same file system, so that the device does not tell.
+    for (from, to) in [
+        (other.clone(), target.join("backups")),
+        (other.join("table"), table),
+    ] {
+        let mount = Command::new("mount")
+            .arg("--bind")
+            .args([&from, &to])
+            .status();
+        if !mount.is_ok_and(|status| status.success()) {
+            return eprintln!("skipped: mounting is not permitted here");
+        }
+        let refused = restored(&file, &target, &options(true));
+        assert!(Command::new("umount").arg(&to).status().unwrap().success());
+        assert!(
+            matches!(&refused, Err(RestoreError::Refused { findings })
+                if matches!(&findings[..], [Finding::MountBelow { path }] if *path == to)),
+            "{refused:?}"
+        );
+        assert_eq!(names(&other), ["backup", "table"]);
+        assert_eq!(names(&target), before);
+    }
+}
+
+#[test]
+fn what_is_mounted_in_a_leftover_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let (staging, other) = (dir.path().join("db.restore.tmp"), dir.path().join("other"));
+    fs::create_dir_all(staging.join("db/backups")).unwrap();
+    fs::write(staging.join("RESTORE-UNFINISHED"), "").unwrap();
+    fs::create_dir(&other).unwrap();
+    fs::write(other.join("backup"), "backup").unwrap();
+    let at = staging.join("db/backups");
+    let mount = Command::new("mount")
+        .arg("--bind")
+        .args([&other, &at])
+        .status();
+    if !mount.is_ok_and(|status| status.success()) {
+        return eprintln!("skipped: mounting is not permitted here");
+    }
+    let (file, target) = (snapshot(dir.path()), dir.path().join("db"));
+    let refused = restored(&file, &target, &options(false));
+    assert!(Command::new("umount").arg(&at).status().unwrap().success());
+    assert!(refused.unwrap_err().to_string().contains("mount point"));
+    assert_eq!(names(&other), ["backup"]);
+    restored(&file, &target, &options(false)).unwrap();
 }
 
 #[test]
