@@ -198,16 +198,6 @@ pub(crate) enum UsageError {
          --output"
     )]
     PageToTerminal,
-    /// The output would lie inside the database.
-    #[error(
-        "{} would lie inside the database directory, where nothing is ever written: choose another \
-         path with --output",
-        path.display()
-    )]
-    InsideDatabase {
-        /// The output.
-        path: PathBuf,
-    },
     /// What a header says and an option says otherwise.
     #[error("{option} {told} contradicts the snapshot, which says {found}: leave it out")]
     Contradicts {
@@ -236,6 +226,12 @@ pub(crate) enum UsageError {
     /// Several files, and one stream to write them to.
     #[error("chunks are several files, and standard output is one: name a file with --output")]
     ChunksToStdout,
+    /// Several files, and a device or pipe to write them to.
+    #[error("chunks are several files, and {} is a device or pipe: name a file with --output", path.display())]
+    ChunksToSpecial {
+        /// The output.
+        path: PathBuf,
+    },
     /// Standard input can be read once.
     #[error("standard input (-) can be given once only")]
     StdinTwice,

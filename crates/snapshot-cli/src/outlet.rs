@@ -7,12 +7,11 @@ use std::fs;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
-use snapshot_store::publish::is_same_file;
+use snapshot_store::publish::{Destination, PublishError, is_same_file, real_directory};
 use snapshot_store::transport::{Foreign, is_named_compressed};
 
-use crate::error::UsageError;
+use crate::error::{CliError, UsageError};
 use crate::source::Source;
-use crate::target::{is_stdout, require_outside};
 
 /// Why an output is refused.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +21,37 @@ pub(crate) enum OutletError {
     OutputIsInput {
         /// The input.
         name: String,
+    },
+    /// A file that is open under a number: replaced by that name it would be lost to whoever holds it open.
+    #[error(
+        "{} is a file that is open as a descriptor, which is not replaced: name the file itself, or redirect \
+         standard output and use --output -", path.display()
+    )]
+    Descriptor {
+        /// The output.
+        path: PathBuf,
+    },
+    /// A number under which nothing is open.
+    #[error(
+        "{}: this descriptor is not open: name a file, or redirect standard output and use --output -",
+        path.display()
+    )]
+    NotOpen {
+        /// The output.
+        path: PathBuf,
+    },
+    /// It would lie inside a database.
+    #[error(
+        "{} would lie inside the database directory {}, where nothing is ever written: choose another path \
+         with {option}", path.display(), database.display()
+    )]
+    InsideDatabase {
+        /// The output.
+        path: PathBuf,
+        /// The directory.
+        database: PathBuf,
+        /// The option that names it.
+        option: &'static str,
     },
     /// The name promises a compression that is not written.
     #[error(
@@ -75,21 +105,24 @@ pub(crate) enum OutletError {
     },
 }
 
-/// Refuses an output that one of `inputs` would be lost by, or whose name is not true.
-pub(crate) fn check(output: &Path, inputs: &[Source]) -> Result<(), UsageError> {
+/// Refuses an output that one of `inputs` or a database would be lost by, or whose name is not true.
+pub(crate) fn check(output: &Path, inputs: &[Source]) -> Result<Destination, CliError> {
+    let path = output.to_path_buf();
+    let refused = |error: OutletError| CliError::from(UsageError::from(error));
     if let Some(foreign) = Foreign::of_name(output) {
-        return Err(OutletError::Compression {
-            path: output.to_path_buf(),
-            foreign: foreign.name(),
-        }
-        .into());
+        let foreign = foreign.name();
+        return Err(refused(OutletError::Compression { path, foreign }));
     }
-    let to_stdout = is_stdout(output);
-    if to_stdout && is_named_compressed(output) {
-        return Err(OutletError::CompressedStdout {
-            path: output.to_path_buf(),
+    let destination = match Destination::of(output) {
+        Err(PublishError::Descriptor { path }) => {
+            return Err(refused(OutletError::Descriptor { path }));
         }
-        .into());
+        Err(PublishError::NotOpen { path }) => return Err(refused(OutletError::NotOpen { path })),
+        other => other?,
+    };
+    let to_stdout = destination == Destination::Stdout;
+    if to_stdout && is_named_compressed(output) {
+        return Err(refused(OutletError::CompressedStdout { path }));
     }
     // What standard output was redirected to may be an input too.
     let file = if to_stdout {
@@ -100,13 +133,44 @@ pub(crate) fn check(output: &Path, inputs: &[Source]) -> Result<(), UsageError> 
     for input in inputs {
         if is_overwritten(input, file) {
             let name = input.name();
-            return Err(OutletError::OutputIsInput { name }.into());
-        }
-        if let (Source::Database(path), false) = (input, to_stdout) {
-            require_outside(output, path)?;
+            return Err(refused(OutletError::OutputIsInput { name }));
         }
     }
-    Ok(())
+    if !to_stdout && let Ok(dir) = real_directory(output) {
+        require_outside(output, &dir, "--output")?;
+    }
+    Ok(destination)
+}
+
+/// Refuses `path`, which was given with `option`, if `dir` is, or lies in, the directory of a database. It is known
+/// by its files, so that neither links nor mounts hide it.
+pub(crate) fn require_outside(
+    path: &Path,
+    dir: &Path,
+    option: &'static str,
+) -> Result<(), UsageError> {
+    let Ok(dir) = dir.canonicalize() else {
+        // What does not exist is found out, and said, by whoever opens it.
+        return Ok(());
+    };
+    match dir.ancestors().find(|dir| is_database(dir)) {
+        Some(database) => Err(OutletError::InsideDatabase {
+            path: path.to_path_buf(),
+            database: database.to_path_buf(),
+            option,
+        }
+        .into()),
+        None => Ok(()),
+    }
+}
+
+fn is_database(dir: &Path) -> bool {
+    let is_manifest = |entry: fs::DirEntry| {
+        let name = entry.file_name();
+        name.as_encoded_bytes().starts_with(b"MANIFEST-")
+    };
+    dir.join("CURRENT").is_file()
+        && fs::read_dir(dir).is_ok_and(|entries| entries.flatten().any(is_manifest))
 }
 
 /// Whether both are one file or named pipe. Terminals and sockets are read and written at once for good.

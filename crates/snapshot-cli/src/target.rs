@@ -53,11 +53,11 @@ impl OutputArgs {
     }
 
     /// Refuses a terminal, and what would cost one of `inputs`, before anything is read.
-    pub(crate) fn prepare(&self, inputs: &[Source], out: &mut Output) -> Result<(), UsageError> {
+    pub(crate) fn prepare(&self, inputs: &[Source], out: &mut Output) -> Result<(), CliError> {
         outlet::check(&self.output, inputs)?;
         if self.is_stdout() {
             if io::stdout().is_terminal() {
-                return Err(UsageError::Terminal);
+                return Err(UsageError::Terminal.into());
             }
             out.leave_stdout_to_snapshot();
         }
@@ -119,23 +119,6 @@ pub(crate) const fn replace(force: bool) -> Replace {
         Replace::Allow
     } else {
         Replace::Refuse
-    }
-}
-
-/// Keeps the output out of the database's directory, where the current directory may well be.
-pub(crate) fn require_outside(output: &Path, database: &Path) -> Result<(), UsageError> {
-    // A link is followed: the file that it leads to is the one that is replaced.
-    let place = output
-        .canonicalize()
-        .or_else(|_| directory_of(output).canonicalize());
-    match (place, database.canonicalize()) {
-        (Ok(place), Ok(database)) if place.starts_with(&database) => {
-            Err(UsageError::InsideDatabase {
-                path: output.to_path_buf(),
-            })
-        }
-        // What does not exist is found out, and said, by whoever opens it.
-        _ => Ok(()),
     }
 }
 

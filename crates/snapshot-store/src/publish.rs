@@ -23,7 +23,7 @@ use rustix::fs::{Advice, FallocateFlags};
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
-pub use self::destination::{Destination, is_same_file};
+pub use self::destination::{Destination, is_same_file, real_directory};
 pub use self::directory::sync_dir;
 pub use self::error::{PublishError, PublishWarning};
 pub(crate) use self::exchange::{exchange, is_unsupported};

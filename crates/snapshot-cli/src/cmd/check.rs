@@ -12,6 +12,7 @@ use snapshot_store::schema::ColumnFamily;
 use crate::args::OpenArgs;
 use crate::error::CliError;
 use crate::exit::{Exit, with_exit_codes};
+use crate::outlet;
 use crate::output::{Output, Shown};
 use crate::progress::Unit;
 use crate::source;
@@ -69,6 +70,9 @@ const LISTED: usize = 10_000;
 
 /// Runs the command.
 pub(crate) fn run(args: &CheckArgs, out: &mut Output) -> Result<Exit, CliError> {
+    if let Some(dir) = &args.scratch_dir {
+        outlet::require_outside(dir, dir, "--scratch-dir")?;
+    }
     let database = source::open_families(&args.db, &ColumnFamily::ALL, &args.open, out)?;
     let mut listed = Vec::new();
     let mut printed = Ok(());

@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
+use std::slice;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -24,7 +25,7 @@ use crate::output::{Output, Shown};
 use crate::progress::Unit;
 use crate::report::{DigestLine, SnapshotReport, bytes, seconds};
 use crate::source::{self, Source};
-use crate::target::{is_stdout, publish, replace, require_outside, stdout};
+use crate::target::{is_stdout, publish, replace, stdout};
 
 /// Examples for `--help`.
 pub(crate) const HELP: &str = with_exit_codes!(
@@ -82,8 +83,9 @@ struct Report {
 pub(crate) fn run(args: &CreateArgs, out: &mut Output) -> Result<Exit, CliError> {
     args.header.check()?;
     let to_stdout = args.output.as_deref().is_some_and(is_stdout);
+    let source = Source::Database(args.db.clone());
     if let Some(output) = &args.output {
-        outlet::check(output, &[Source::Database(args.db.clone())])?;
+        outlet::check(output, slice::from_ref(&source))?;
     }
     if to_stdout {
         if io::stdout().is_terminal() {
@@ -94,9 +96,8 @@ pub(crate) fn run(args: &CreateArgs, out: &mut Output) -> Result<Exit, CliError>
     let header = args.header.resolve(&args.db, out)?;
     let path = (!to_stdout).then(|| output_path(args, &header));
     if let Some(path) = &path {
-        require_outside(path, &args.db)?;
+        outlet::check(path, slice::from_ref(&source))?;
     }
-
     if let Some(limit) = args.max_chunk_size {
         return write_chunks(args, limit, header, path, out);
     }
@@ -137,6 +138,7 @@ fn write_chunks(
         force: args.force,
         no_verify: args.no_verify,
     };
+    cut.check(&Source::Database(args.db.clone()))?;
     cut.recover(out)?;
     let database = source::open(&args.db, &args.open, out)?;
     let mut input = Input::database(database, header, args.open.create_options());

@@ -9,7 +9,7 @@ use snapshot_format::{ChunkError, ChunkPlan, ChunkPosition, Event, Header, Seale
 use snapshot_store::SnapshotSummary;
 use snapshot_store::chunks::{ChunkFile, ChunkOptions, ChunkWriter};
 use snapshot_store::naming::chunk_path;
-use snapshot_store::publish::FileSet;
+use snapshot_store::publish::{Destination, FileSet};
 
 use crate::args::{ByteSize, OpenArgs};
 use crate::error::{CliError, UsageError};
@@ -20,7 +20,7 @@ use crate::outlet::{self, OutletError};
 use crate::output::{Output, Shown};
 use crate::report::{DigestLine, SnapshotReport, bytes};
 use crate::source::{Reader, Source, require_whole};
-use crate::target::{is_stdout, replace, warn_of};
+use crate::target::{replace, warn_of};
 
 /// Examples for `--help`.
 pub(crate) const HELP: &str = with_exit_codes!(
@@ -107,20 +107,20 @@ pub(crate) fn run(args: &SplitArgs, out: &mut Output) -> Result<Exit, CliError> 
 
 impl Cut<'_> {
     /// Refuses what cannot be, before anything is opened.
-    pub(crate) fn check(&self, source: &Source) -> Result<(), UsageError> {
-        if is_stdout(self.output) {
-            return Err(UsageError::ChunksToStdout);
-        }
+    pub(crate) fn check(&self, source: &Source) -> Result<(), CliError> {
         // That one chunk of several is the input shows when they are counted.
-        let database = matches!(source, Source::Database(_));
-        outlet::check(
-            self.output,
-            if database {
-                slice::from_ref(source)
-            } else {
-                &[]
-            },
-        )
+        let inputs = match source {
+            Source::Database(_) => slice::from_ref(source),
+            _ => &[],
+        };
+        match outlet::check(self.output, inputs)? {
+            Destination::Stdout => Err(UsageError::ChunksToStdout.into()),
+            Destination::Special => {
+                let path = self.output.to_path_buf();
+                Err(UsageError::ChunksToSpecial { path }.into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Takes back what a killed run left, whatever becomes of this one.

@@ -11,6 +11,7 @@ mod common;
 mod compare;
 mod create;
 mod database;
+mod destinations;
 mod diff;
 mod digest;
 mod divergence;

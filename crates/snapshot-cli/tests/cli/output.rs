@@ -44,7 +44,7 @@ fn a_missing_directory_or_a_directory_as_output_is_refused() {
     fs::create_dir(dir.path().join("d")).expect("mkdir");
     for force in [&[][..], &["--force"]] {
         let args = [&["--output", "d"], force].concat();
-        create_in(dir.path(), &args).refused(3, &["d is a directory"]);
+        create_in(dir.path(), &args).refused(3, &["d names a directory"]);
     }
     assert_eq!(names(dir.path()), ["checkpoint_epoch_11", "d"]);
 }

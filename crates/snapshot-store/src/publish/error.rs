@@ -17,7 +17,7 @@ pub enum PublishError {
     },
 
     /// The output is to be a file, but a directory has its name.
-    #[error("{path} is a directory; name a file inside it")]
+    #[error("{path} names a directory; name a file inside it")]
     IsDirectory {
         /// The output.
         path: PathBuf,
@@ -29,6 +29,13 @@ pub enum PublishError {
          redirect standard output"
     )]
     Descriptor {
+        /// The output.
+        path: PathBuf,
+    },
+
+    /// The output is a number under which nothing is open.
+    #[error("{path} is a descriptor that is not open: name a file, or redirect standard output")]
+    NotOpen {
         /// The output.
         path: PathBuf,
     },

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::destination::{end_of_links, leads_through_descriptor};
 use super::error::PublishError;
 use super::{Replace, rename};
 
@@ -56,6 +57,12 @@ pub(super) fn final_path(path: &Path, replace: Replace) -> Result<PathBuf, Publi
             path: path.to_path_buf(),
         });
     }
+    // The number may have come to name a file that was opened to be read.
+    if leads_through_descriptor(path) {
+        return Err(PublishError::Descriptor {
+            path: path.to_path_buf(),
+        });
+    }
     let resolved = match (fs::symlink_metadata(path), replace) {
         (Ok(_), Replace::Refuse) => {
             return Err(PublishError::Exists {
@@ -66,8 +73,10 @@ pub(super) fn final_path(path: &Path, replace: Replace) -> Result<PathBuf, Publi
         (Err(error), _) => Err(error),
     };
     match resolved {
-        // Nothing is there, or a link that leads nowhere and is replaced itself.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path.to_path_buf()),
+        // Nothing is there: a link that leads nowhere stays, and the file is made where it leads.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            end_of_links(path).map_err(|source| PublishError::classify("create", path, 0, source))
+        }
         other => other.map_err(|source| PublishError::classify("create", path, 0, source)),
     }
 }

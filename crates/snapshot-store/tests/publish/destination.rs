@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use snapshot_store::publish::{Destination, PublishError, is_same_file};
+use snapshot_store::publish::{AtomicFile, Destination, PublishError, Replace, is_same_file};
 
 use crate::child::{self, Running};
 use crate::{make_fifo, output};
@@ -34,6 +34,22 @@ fn files_devices_and_names_without_a_file_are_told_apart() {
     make_fifo(&fifo);
     assert_eq!(Destination::of(&fifo).unwrap(), Destination::Special);
 
+    let new = dir.path().join("new/");
+    assert!(matches!(
+        Destination::of(&new),
+        Err(PublishError::IsDirectory { .. })
+    ));
+
+    // A number under which nothing is open, by whatever links.
+    symlink("/dev/fd", dir.path().join("fds")).unwrap();
+    for name in ["/dev/fd/999", "/proc/self/fd/999", "fds/999", "fds/999/x"] {
+        let name = dir.path().join(name);
+        assert!(matches!(
+            Destination::of(&name),
+            Err(PublishError::NotOpen { .. })
+        ));
+    }
+
     // A file that is open here has a name in /proc, under which it cannot be replaced.
     let open = fs::File::open(&path).unwrap();
     let number = format!("/proc/self/fd/{}", open.as_raw_fd());
@@ -41,6 +57,10 @@ fn files_devices_and_names_without_a_file_are_told_apart() {
     for name in [number.into(), dir.path().join("open")] {
         assert!(matches!(
             Destination::of(&name),
+            Err(PublishError::Descriptor { .. })
+        ));
+        assert!(matches!(
+            AtomicFile::create(&name, Replace::Allow),
             Err(PublishError::Descriptor { .. })
         ));
     }

@@ -153,6 +153,9 @@ impl Step {
 /// Runs the command.
 pub(crate) fn run(args: &BenchArgs, out: &mut Output) -> Result<Exit, CliError> {
     args.header.check()?;
+    if let Some(dir) = &args.scratch_dir {
+        outlet::require_outside(dir, dir, "--scratch-dir")?;
+    }
     if let Some(output) = &args.output {
         outlet::check(output, &[Source::Database(args.db_path.clone())])?;
         if is_stdout(output) || is_special(output).unwrap_or(false) {
