@@ -8,8 +8,8 @@ use serde::Serialize;
 use snapshot_format::{Digest, Epoch, EventId, Framing, TransactionDigest};
 use snapshot_store::SnapshotSummary;
 use snapshot_store::restore::{
-    Action, AggregateSummary, FamilySummary, Plan, RestoreError, RestoreOptions, RestoreReport,
-    RestoreWarning, ToldCursor, VerifiedSnapshot,
+    self, Action, AggregateSummary, FamilySummary, Plan, RestoreError, RestoreOptions,
+    RestoreReport, RestoreWarning, ToldCursor, VerifiedSnapshot,
 };
 
 use crate::args::WalMode;
@@ -169,6 +169,9 @@ impl Times {
 /// Runs the command.
 pub(crate) fn run(args: &RestoreArgs, out: &mut Output) -> Result<Exit, CliError> {
     let mut times = Times::default();
+    if !args.dry_run {
+        restore::recover(&args.snapshot, &args.db, &args.options())?;
+    }
     let snapshot = stage(out, "reading", Unit::Bytes, &mut times.verify, |progress| {
         VerifiedSnapshot::read(&args.snapshot, progress)
     })?;

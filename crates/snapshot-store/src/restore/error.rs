@@ -142,8 +142,8 @@ pub enum RestoreError {
     },
     /// The clone could not take the place of the database.
     #[error(
-        "cannot exchange {} for the finished database: {source}; if it lies on a lower layer of an overlay, \
-         copy it to a volume first", path.display()
+        "cannot exchange {} for the finished database ({source}): {}", path.display(), elsewhere(source,
+            "run as root or as its owner, and see whether it may be renamed (`lsattr`, or a sticky directory)")
     )]
     Exchange {
         /// The database.
@@ -277,6 +277,30 @@ pub enum Finding {
         /// The directory.
         path: PathBuf,
     },
+    /// A run was killed while it replaced the database, and then something else got its name.
+    #[error(
+        "{} is neither a database that an interrupted restore replaced, nor what it put in its place; the \
+         former is {}: move {} away, if it is there, and restore again; if that is refused too, give the former \
+         its name back", path.display(), old.display(), path.display()
+    )]
+    Displaced {
+        /// The target.
+        path: PathBuf,
+        /// The database that was there.
+        old: PathBuf,
+    },
+    /// The name for temporary files is taken.
+    #[error("{} is in the way and was not made by a restore: move it away", path.display())]
+    Occupied {
+        /// The name.
+        path: PathBuf,
+    },
+    /// The snapshot would be removed with what an interrupted restore left.
+    #[error("{} is in the temporary directory of a restore, which is removed: move it away", path.display())]
+    Temporary {
+        /// The file.
+        path: PathBuf,
+    },
     /// Something is mounted inside the database's directory.
     #[error(
         "{} is a mount point, which is no part of the database, and would go with the old one: unmount it first",
@@ -297,9 +321,9 @@ pub enum Finding {
     },
     /// Files of the database cannot get another name beside it.
     #[error(
-        "files of {} cannot be hard-linked beside it ({source}): run as root or as their owner; if it is a \
-         subvolume or a directory with a quota of its own, copy the database to a plain directory first",
-        path.display()
+        "files of {} cannot be hard-linked beside it ({source}): {}", path.display(), elsewhere(source,
+            "run as root or as their owner, and make those that are immutable or append-only (`lsattr`) plain \
+             files first")
     )]
     CannotLink {
         /// The database.
@@ -350,6 +374,15 @@ impl Finding {
     pub const fn is_verdict(&self) -> bool {
         matches!(self, Self::WrongDigest { .. } | Self::WrongEpoch { .. })
     }
+}
+
+/// What to do about a name that cannot be made: `otherwise`, unless it would be on another file system.
+fn elsewhere<'a>(source: &io::Error, otherwise: &'a str) -> &'a str {
+    if source.kind() == io::ErrorKind::CrossesDevices {
+        return "it is a subvolume, has a quota of its own, or lies on a lower layer of an overlay: copy the \
+                database to a plain directory first";
+    }
+    otherwise
 }
 
 fn listed(findings: &[Finding]) -> String {

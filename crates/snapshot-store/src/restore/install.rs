@@ -104,7 +104,8 @@ impl Built {
             if !lock.is_some_and(|lock| lock.is_held(&target)) {
                 return Err(RestoreError::Started { path: target });
             }
-            self.staging.exchange(before(RestoreStep::Exchange))?;
+            self.staging
+                .exchange(self.options.keep_old, before(RestoreStep::Exchange))?;
         } else {
             match fs::remove_dir(&target) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}

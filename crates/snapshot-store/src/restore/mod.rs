@@ -26,6 +26,7 @@ use std::path::{Path, PathBuf};
 
 use snapshot_format::{Digest, Epoch};
 
+use self::staging::Left;
 use crate::open::WalRecovery;
 use crate::progress::Progress;
 use crate::publish;
@@ -100,6 +101,7 @@ pub fn restore(
     options: &RestoreOptions,
     progress: &Progress,
 ) -> Result<RestoreReport, RestoreError> {
+    recover(files, target, options)?;
     let snapshot = VerifiedSnapshot::read(files, progress)?;
     let plan = Plan::new(snapshot, target, options)?;
     if plan.preflight().action == Action::Nothing {
@@ -108,6 +110,28 @@ pub fn restore(
     plan.build(progress)?
         .build_aggregate(progress)?
         .install(progress)
+}
+
+/// Ends what a run that was killed while `target` changed its database began, before anything else is looked at: the
+/// new database gets its name, and the old one is removed, or kept if either run was told to. Whoever takes the
+/// stages one by one calls this first. Nothing is done if one of `files` would be removed.
+///
+/// # Errors
+///
+/// If another run is at it, or something cannot be renamed, synced or removed.
+pub fn recover(
+    files: &[PathBuf],
+    target: &Path,
+    options: &RestoreOptions,
+) -> Result<(), RestoreError> {
+    let target = preflight::resolve(target)?;
+    match staging::left(&target)? {
+        Left::Old { .. } if !files.iter().any(|file| staging::has(&target, file)) => {
+            staging::end_leftover(&target, options.keep_old)
+        }
+        // What else is there is found by the preflight.
+        _ => Ok(()),
+    }
 }
 
 /// A verified snapshot, a target, and what stands in the way.
@@ -132,6 +156,7 @@ impl Plan {
     ) -> Result<Self, RestoreError> {
         let mut preflight = preflight::look(&snapshot, target, options)?;
         already::forgive(&snapshot, &mut preflight);
+        preflight.look_beside(options)?;
         Ok(Self {
             snapshot,
             options: options.clone(),

@@ -14,7 +14,7 @@ use super::cursor;
 use super::error::{Finding, RestoreError, io_error};
 use super::report::RestoreWarning;
 use super::source::{VerifiedSnapshot, objects};
-use super::staging::{self, Staging};
+use super::staging::{self, Left, Staging};
 use crate::cursor::EventCursor;
 use crate::lock::{self, HeldLock};
 use crate::open::{self, OpenError, OpenOptions};
@@ -76,8 +76,22 @@ pub(super) fn look(
         findings.extend(gone.map(|first| Finding::EventsGone { first, next }));
     }
     let target = resolve(target)?;
+    let mut current = target.clone();
+    match staging::left(&target)? {
+        Left::Displaced { old } => findings.push(Finding::Displaced {
+            path: target.clone(),
+            old,
+        }),
+        Left::Old {
+            unnamed: Some(new), ..
+        } => current = new,
+        _ => {}
+    }
+    let inside = snapshot.files().iter();
+    let inside = inside.filter(|file| staging::has(&target, file)).cloned();
+    findings.extend(inside.map(|path| Finding::Temporary { path }));
     let mut preflight = Preflight {
-        current: staging::current(&target),
+        current,
         action: Action::Create,
         needed: needed(snapshot),
         available: space::available(&target).ok(),
@@ -131,7 +145,7 @@ fn needed(snapshot: &VerifiedSnapshot) -> u64 {
 
 /// The target without links, so that what is made beside it is on its file system. What does not exist
 /// has no links.
-fn resolve(target: &Path) -> Result<PathBuf, RestoreError> {
+pub(super) fn resolve(target: &Path) -> Result<PathBuf, RestoreError> {
     match target.canonicalize() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         other => return other.map_err(io_error("read", target)),
@@ -194,6 +208,21 @@ impl Preflight {
         Ok(())
     }
 
+    /// Looks at what is beside the target, which is not in the way of doing nothing.
+    pub(super) fn look_beside(&mut self, options: &RestoreOptions) -> Result<(), RestoreError> {
+        let path = staging::temporary(&self.target);
+        if self.action == Action::Nothing {
+            return Ok(());
+        }
+        if staging::is_occupied(&self.target).map_err(io_error("read", &path))? {
+            self.findings.push(Finding::Occupied { path });
+        }
+        if self.action == Action::Replace && options.keep_old {
+            self.findings.extend(staging::kept_exists(&self.target));
+        }
+        Ok(())
+    }
+
     fn look_at_database(&mut self, options: &RestoreOptions) -> Result<(), RestoreError> {
         let current = self.current.clone();
         let examined = match lock::hold(&current).map_err(OpenError::from)? {
@@ -221,13 +250,6 @@ impl Preflight {
         }
         if !options.replace_tables {
             return Ok(());
-        }
-        let kept = staging::kept(&self.target);
-        if options.keep_old && fs::symlink_metadata(&kept).is_ok() {
-            self.findings.push(Finding::InTheWay {
-                path: kept,
-                what: "the name under which the old database is to be kept; move it away",
-            });
         }
         // A link is tried where the clone will be. Where a killed run left one, it could.
         let staging = Staging::create(&self.target).unwrap_or(None);

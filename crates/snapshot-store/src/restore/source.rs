@@ -84,6 +84,11 @@ impl VerifiedSnapshot {
         &self.summary
     }
 
+    /// Its files.
+    pub(super) fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
     /// The number of parts.
     pub(super) fn parts(&self) -> usize {
         self.parts.len()

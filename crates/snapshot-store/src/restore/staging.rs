@@ -11,7 +11,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::error::{RestoreError, io_error};
+use super::error::{Finding, RestoreError, io_error};
 use crate::publish;
 
 /// What the directory is called: the target's name, and this.
@@ -20,12 +20,19 @@ const SUFFIX: &str = ".restore.tmp";
 /// The file that says that a directory is a restore's, locked as long as a run uses it.
 const MARKER: &str = "RESTORE-UNFINISHED";
 
-/// The file that says that the new database is complete and durable, and which inode it replaces.
+/// The file that says that the new database is complete and durable: the inode of what it replaces, its own, and
+/// what is to become of the old one.
 const READY: &str = "READY";
 
 /// The new database, and what the old one is called between two renames.
 const NEW: &str = "db";
 const OLD: &str = "old";
+
+/// What the old one is called once its removal may have begun.
+const REMOVING: &str = "removing";
+
+/// What READY says of an old database that is kept.
+const KEEP: &str = "keep";
 
 /// A temporary directory of a restore. Dropping it removes it, unless names are being changed.
 #[derive(Debug)]
@@ -42,32 +49,128 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     publish::parent(path).join(name)
 }
 
+/// The temporary directory for `target`.
+pub(super) fn temporary(target: &Path) -> PathBuf {
+    beside(target, SUFFIX)
+}
+
+/// What stands where the old database is to be kept.
+const IS_KEPT: &str = "the name under which the old database is to be kept; move it away";
+
 /// Where the database that was at `target` is kept.
-pub(super) fn kept(target: &Path) -> PathBuf {
+fn kept(target: &Path) -> PathBuf {
     beside(target, ".old")
 }
 
-fn inode(path: &Path) -> io::Result<u64> {
-    Ok(fs::symlink_metadata(path)?.ino())
-}
-
-/// The inode of the database that is replaced, once its successor in the temporary directory `dir` is complete.
-fn replaced(dir: &Path) -> Option<u64> {
-    fs::read_to_string(dir.join(READY)).ok()?.parse().ok()
-}
-
-/// Where the database `target` lies: at its name, or, if a run was killed between two renames, where the next one
-/// takes it from.
-pub(super) fn current(target: &Path) -> PathBuf {
-    let dir = beside(target, SUFFIX);
-    let new = dir.join(NEW);
-    let missing = |error: io::Error| error.kind() == io::ErrorKind::NotFound;
-    let between = replaced(&dir).is_some() && new.is_dir() && dir.join(OLD).is_dir();
-    if between && inode(target).is_err_and(missing) {
-        new
-    } else {
-        target.to_path_buf()
+/// The inode that has this name, if one has.
+fn inode(path: &Path) -> io::Result<Option<u64>> {
+    use io::ErrorKind::{InvalidFilename, NotADirectory, NotFound};
+    match fs::symlink_metadata(path) {
+        Err(error) if matches!(error.kind(), NotFound | NotADirectory | InvalidFilename) => {
+            Ok(None)
+        }
+        found => found.map(|found| Some(found.ino())),
     }
+}
+
+/// What READY says.
+struct Ready {
+    replaced: u64,
+    successor: u64,
+    keep_old: bool,
+}
+
+/// None if the new database was not complete, or its file is not.
+fn ready(dir: &Path) -> io::Result<Option<Ready>> {
+    let text = match fs::read_to_string(dir.join(READY)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        text => text?,
+    };
+    let parse = || {
+        let mut words = text.strip_suffix('\n')?.split(' ');
+        Some(Ready {
+            replaced: words.next()?.parse().ok()?,
+            successor: words.next()?.parse().ok()?,
+            keep_old: words.next()? == KEEP,
+        })
+    };
+    Ok(parse())
+}
+
+/// What a run that was killed left to be ended.
+#[derive(Debug)]
+pub(super) enum Left {
+    /// At most what it was building.
+    Nothing,
+    /// The database that it replaced is `old`, and has its successor in its place, or `unnamed` if that has no
+    /// name yet.
+    Old {
+        old: PathBuf,
+        unnamed: Option<PathBuf>,
+        keep: bool,
+    },
+    /// The database that it was to replace is `old`, and in its place is something else.
+    Displaced { old: PathBuf },
+}
+
+/// Looks at what was left for `target`.
+pub(super) fn left(target: &Path) -> Result<Left, RestoreError> {
+    let dir = temporary(target);
+    left_in(&dir, target).map_err(io_error("read", &dir))
+}
+
+fn left_in(dir: &Path, target: &Path) -> io::Result<Left> {
+    let (new, old) = (dir.join(NEW), dir.join(OLD));
+    if inode(&dir.join(MARKER))?.is_none() {
+        return Ok(Left::Nothing);
+    }
+    let (is_new, is_old) = (inode(&new)?, inode(&old)?);
+    let Some(ready) = ready(dir)? else {
+        // Nothing gets that name before READY is durable.
+        return Ok(is_old.map_or(Left::Nothing, |_| Left::Displaced { old }));
+    };
+    let replaced = Some(ready.replaced);
+    let old = match () {
+        () if is_old == replaced => old,
+        () if is_new == replaced => new.clone(),
+        () => return Ok(Left::Nothing),
+    };
+    let successor = Some(ready.successor);
+    let at = inode(target)?;
+    let unnamed = (at.is_none() && is_new == successor).then_some(new);
+    if at != successor && unnamed.is_none() {
+        return Ok(Left::Displaced { old });
+    }
+    let keep = ready.keep_old;
+    Ok(Left::Old { old, unnamed, keep })
+}
+
+/// Whether what has the name of the temporary directory was not made by a restore.
+pub(super) fn is_occupied(target: &Path) -> io::Result<bool> {
+    let path = temporary(target);
+    let is_there = inode(&path)?.is_some();
+    let is_dir = || fs::symlink_metadata(&path).is_ok_and(|found| found.is_dir());
+    let is_own = || -> io::Result<bool> {
+        Ok(inode(&path.join(MARKER))?.is_some() || fs::read_dir(&path)?.next().is_none())
+    };
+    Ok(is_there && !(is_dir() && is_own()?))
+}
+
+/// Whether `file` is in the temporary directory, which is removed.
+pub(super) fn has(target: &Path, file: &Path) -> bool {
+    file.canonicalize()
+        .is_ok_and(|file| file.starts_with(temporary(target)))
+}
+
+/// The finding that something has the name for the old database, if that is so.
+pub(super) fn kept_exists(target: &Path) -> Option<Finding> {
+    let path = kept(target);
+    fs::symlink_metadata(&path)
+        .is_ok()
+        .then(|| Finding::InTheWay {
+            path,
+            what: IS_KEPT,
+        })
 }
 
 impl Staging {
@@ -79,13 +182,13 @@ impl Staging {
     pub(super) fn make(target: &Path, keep_old: bool) -> Result<Self, RestoreError> {
         end_leftover(target, keep_old)?;
         Self::create(target)?.ok_or_else(|| RestoreError::Busy {
-            path: beside(target, SUFFIX),
+            path: temporary(target),
         })
     }
 
     /// Makes the directory for `target`; none if there is one.
     pub(super) fn create(target: &Path) -> Result<Option<Self>, RestoreError> {
-        let path = beside(target, SUFFIX);
+        let path = temporary(target);
         match fs::create_dir(&path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
             made => made.map_err(io_error("create", &path))?,
@@ -111,13 +214,22 @@ impl Staging {
 
     /// Gives the new database, which is durable, the name of the one at the target, and takes that in; with an
     /// error in `first` as if the rename that does both had failed so.
-    pub(super) fn exchange(&self, first: io::Result<()>) -> Result<(), RestoreError> {
-        let ready = self.path.join(READY);
-        let replaced = inode(&self.target).map_err(io_error("read", &self.target))?;
-        File::create_new(&ready)
-            .and_then(|mut file| write!(file, "{replaced}").and_then(|()| file.sync_all()))
-            .and_then(|()| sync_names(&self.path, &self.target))
-            .map_err(io_error("sync", &ready))?;
+    pub(super) fn exchange(
+        &self,
+        keep_old: bool,
+        first: io::Result<()>,
+    ) -> Result<(), RestoreError> {
+        let path = self.path.join(READY);
+        let write = || -> io::Result<()> {
+            let replaced = fs::symlink_metadata(&self.target)?.ino();
+            let successor = fs::symlink_metadata(self.successor())?.ino();
+            let what = if keep_old { KEEP } else { "remove" };
+            let mut file = File::create_new(&path)?;
+            file.write_all(format!("{replaced} {successor} {what}\n").as_bytes())?;
+            file.sync_all()?;
+            sync_names(&self.path, &self.target)
+        };
+        write().map_err(io_error("write", &path))?;
         let exchanged = first.and_then(|()| publish::exchange(&self.successor(), &self.target));
         match exchanged {
             Err(error) if publish::is_unsupported(&error) => self.rename_both(),
@@ -147,11 +259,15 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        let replaced = replaced(&self.path);
-        let has_begun = replaced.is_some() && replaced != inode(&self.target).ok();
+        let has_begun = match (ready(&self.path), inode(&self.target)) {
+            (Ok(None), _) => false,
+            (Ok(Some(ready)), Ok(at)) => at != Some(ready.replaced),
+            _ => true,
+        };
         // Once it is removed, another run may have made its own.
         let marker = inode(&self.path.join(MARKER));
-        let is_own = marker.is_ok_and(|it| self.lock.metadata().is_ok_and(|own| own.ino() == it));
+        let own = self.lock.metadata().map(|own| Some(own.ino()));
+        let is_own = matches!((marker, own), (Ok(it), Ok(own)) if it == own);
         if is_own && !has_begun {
             // Best effort: the next run removes what stays.
             let _ = remove_tree(&self.path);
@@ -165,9 +281,9 @@ impl Drop for Staging {
 ///
 /// If another run uses it, it is none of ours, or it cannot be synced or removed.
 pub(super) fn end_leftover(target: &Path, keep_old: bool) -> Result<(), RestoreError> {
-    let path = &beside(target, SUFFIX);
+    let path = &temporary(target);
     let occupied = || RestoreError::Occupied { path: path.clone() };
-    if fs::symlink_metadata(path).is_ok_and(|found| !found.is_dir()) {
+    if is_occupied(target).map_err(io_error("read", path))? {
         return Err(occupied());
     }
     match File::open(path.join(MARKER)) {
@@ -188,16 +304,36 @@ pub(super) fn end_leftover(target: &Path, keep_old: bool) -> Result<(), RestoreE
 /// Does the second of two renames if a run was killed before it, and makes all names durable. Then the old
 /// database, if it is there, gets a name of its own if it is to be kept, and the directory `dir` is removed.
 fn settle(dir: &Path, target: &Path, keep_old: bool) -> Result<(), RestoreError> {
-    let current = current(target);
-    if current != target {
-        fs::rename(&current, target).map_err(io_error("rename", &current))?;
+    let refused = |finding| RestoreError::Refused {
+        findings: vec![finding],
+    };
+    let left = left(target)?;
+    if let Left::Displaced { old } = left {
+        let path = target.to_path_buf();
+        return Err(refused(Finding::Displaced { path, old }));
+    }
+    if let Left::Old {
+        unnamed: Some(new), ..
+    } = &left
+    {
+        fs::rename(new, target).map_err(io_error("rename", new))?;
     }
     sync_names(dir, target).map_err(io_error("sync the names in", dir))?;
-    if let (true, Some(replaced)) = (keep_old, replaced(dir)) {
-        let mut places = [NEW, OLD].map(|name| dir.join(name)).into_iter();
-        if let Some(old) = places.find(|old| inode(old).is_ok_and(|it| it == replaced)) {
+    match left {
+        Left::Old { old, keep, .. } if keep || keep_old => {
+            if let Some(finding) = kept_exists(target) {
+                return Err(refused(finding));
+            }
             publish::publish_dir(&old, &kept(target))?;
         }
+        Left::Old { old, .. } => {
+            // What has another name than this was never begun to be removed.
+            publish::require_no_mounts(&old)
+                .and_then(|()| fs::rename(&old, dir.join(REMOVING)))
+                .and_then(|()| publish::sync_dir(dir))
+                .map_err(io_error("remove", &old))?;
+        }
+        _ => {}
     }
     remove_tree(dir)
 }

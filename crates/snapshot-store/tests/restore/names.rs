@@ -163,6 +163,159 @@ fn the_old_database_is_kept_by_the_run_after_the_one_that_was_killed() {
     }
 }
 
+/// Replaces the tables, as told, in a run that does not get to the end, and to the exchange if `two_renames` without
+/// the system's.
+fn not_ended(target: &Path, file: &Path, options: &RestoreOptions, two_renames: bool) {
+    let progress = Progress::new();
+    let snapshot = VerifiedSnapshot::read(&[file.to_path_buf()], &progress).unwrap();
+    let plan = Plan::new(snapshot, target, options).unwrap();
+    let tables = plan.build(&progress).unwrap();
+    let built = tables.build_aggregate(&progress).unwrap();
+    let error = built.install_watched(&progress, |step| match step {
+        RestoreStep::Exchange if two_renames => Err(Errno::NOSYS.into()),
+        RestoreStep::CleanUp => Err(io::Error::other("as told")),
+        _ => Ok(()),
+    });
+    assert!(error.is_err());
+}
+
+#[test]
+fn what_gets_the_missing_name_does_not_cost_the_database() {
+    for content in [None, Some("CURRENT"), Some("file")] {
+        let (dir, target, file) = node();
+        let before = contents(&target);
+        killed_between_renames(&target, &file);
+        fs::create_dir(&target).unwrap();
+        if let Some(name) = content {
+            fs::write(target.join(name), "").unwrap();
+        }
+        let old = dir.path().join("db.restore.tmp/old");
+        for options in [options(true), options(false), keep_old()] {
+            let refused = restored(&file, &target, &options);
+            let Err(RestoreError::Refused { findings }) = refused else {
+                panic!("{refused:?}");
+            };
+            let is_it =
+                |it: &Finding| matches!(it, Finding::Displaced { old: it, .. } if *it == old);
+            assert!(findings.iter().any(is_it), "{findings:?}");
+            assert_eq!(contents(&old), before);
+        }
+        // As it says.
+        fs::rename(&target, dir.path().join("away")).unwrap();
+        let report = restored(&file, &target, &options(true)).unwrap();
+        assert_eq!(report.action, Action::Nothing);
+        assert_replaced(&target);
+        assert_eq!(names(dir.path()), ["away", "db", "snapshot.bin"]);
+    }
+}
+
+#[test]
+fn what_was_begun_to_be_removed_is_not_kept() {
+    for two_renames in [false, true] {
+        let (dir, target, file) = node();
+        not_ended(&target, &file, &options(true), two_renames);
+        // A run that is killed while it removes the old one.
+        let staging = dir.path().join("db.restore.tmp");
+        let old = staging.join(if two_renames { "old" } else { "db" });
+        fs::rename(&old, staging.join("removing")).unwrap();
+        fs::remove_file(staging.join("removing/CURRENT")).unwrap();
+        let report = restored(&file, &target, &keep_old()).unwrap();
+        assert_eq!(report.action, Action::Nothing);
+        assert_replaced(&target);
+        assert_eq!(names(dir.path()), ["db", "snapshot.bin"]);
+    }
+}
+
+#[test]
+fn what_a_killed_run_was_to_keep_is_kept_before_anything_else_is_looked_at() {
+    for two_renames in [false, true] {
+        for (kind, next) in [options(true), options(false), keep_old()]
+            .iter()
+            .enumerate()
+        {
+            let (dir, target, file) = node();
+            let before = contents(&target);
+            not_ended(&target, &file, &keep_old(), two_renames);
+            // A node starts, and its tables are no longer those of the snapshot.
+            drop(crate::replace::create_database_with_other(&target));
+            let next = RestoreOptions {
+                cursor: crate::support::told(7).cursor,
+                ..next.clone()
+            };
+            // Nor is it waited for that the snapshot can be read.
+            if kind == 0 {
+                restored(&dir.path().join("missing"), &target, &next).unwrap_err();
+                assert_eq!(names(dir.path()), ["db", "db.old", "snapshot.bin"]);
+            }
+            let done = restored(&file, &target, &next);
+            assert_eq!(contents(&dir.path().join("db.old")), before);
+            assert_eq!(names(dir.path()), ["db", "db.old", "snapshot.bin"]);
+            match (kind, done) {
+                (0, Ok(report)) => assert_eq!(report.action, Action::Replace),
+                (1, Err(RestoreError::Refused { findings })) => {
+                    assert!(matches!(findings[..], [Finding::Exists { .. }]));
+                }
+                (2, Err(RestoreError::Refused { findings })) => {
+                    assert!(matches!(findings[..], [Finding::InTheWay { .. }]));
+                }
+                (_, other) => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn what_has_the_names_beside_the_target_is_found_before_anything_is_built() {
+    let (dir, target, file) = node();
+    let staging = dir.path().join("db.restore.tmp");
+    let findings = |options: &RestoreOptions| {
+        let snapshot = VerifiedSnapshot::read(std::slice::from_ref(&file), &Progress::new());
+        let plan = Plan::new(snapshot.unwrap(), &target, options).unwrap();
+        plan.preflight()
+            .findings
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(findings(&keep_old()), [""; 0]);
+    fs::write(dir.path().join("db.old"), "").unwrap();
+    std::os::unix::fs::symlink("/nowhere", &staging).unwrap();
+    let found = findings(&keep_old());
+    assert!(
+        found.len() == 2 && found[0].contains("db.restore.tmp"),
+        "{found:?}"
+    );
+    assert!(found[1].contains("db.old"), "{found:?}");
+    fs::remove_file(&staging).unwrap();
+    fs::write(&staging, "").unwrap();
+    assert_eq!(findings(&options(true)).len(), 1);
+    fs::remove_file(&staging).unwrap();
+    fs::create_dir(&staging).unwrap();
+    assert_eq!(findings(&options(true)).len(), 0);
+    fs::write(staging.join("mine"), "").unwrap();
+    assert_eq!(findings(&options(true)).len(), 1);
+}
+
+#[test]
+fn a_snapshot_in_a_leftover_is_not_removed_with_it() {
+    let (dir, target, file) = node();
+    not_ended(&target, &file, &options(true), false);
+    let inside = dir.path().join("db.restore.tmp/snapshot.bin");
+    fs::rename(&file, &inside).unwrap();
+    fs::write(target.join("IDENTITY"), "another").unwrap();
+    let other = RestoreOptions {
+        cursor: crate::support::told(7).cursor,
+        ..options(true)
+    };
+    let refused = restored(&inside, &target, &other);
+    assert!(
+        matches!(&refused, Err(RestoreError::Refused { findings })
+            if matches!(findings[..], [Finding::Temporary { .. }])),
+        "{refused:?}"
+    );
+    assert!(inside.exists());
+}
+
 #[test]
 fn leftovers_of_every_kind_are_removed() {
     let clone_of = |target: &Path, staging: &Path| {
@@ -183,7 +336,11 @@ fn leftovers_of_every_kind_are_removed() {
         }
         if kind > 2 {
             // That of a directory which is gone, or half of it.
-            fs::write(staging.join("READY"), if kind == 3 { "1" } else { "" }).unwrap();
+            fs::write(
+                staging.join("READY"),
+                if kind == 3 { "1 2 keep\n" } else { "" },
+            )
+            .unwrap();
         }
         if kind > 3 {
             fs::remove_file(staging.join("db/CURRENT")).unwrap();

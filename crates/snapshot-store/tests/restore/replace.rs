@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use rocksdb::{DB, Options};
 use snapshot_store::restore::{
-    Action, Plan, RestoreError, RestoreOptions, RestoreReport, RestoreStep, VerifiedSnapshot,
+    Action, Finding, Plan, RestoreError, RestoreOptions, RestoreReport, RestoreStep,
+    VerifiedSnapshot,
 };
 use snapshot_store::schema::ColumnFamily;
 use snapshot_store::{Database, OpenOptions, Progress};
@@ -149,7 +150,7 @@ fn only_the_six_tables_change() {
     assert_replaced(&target);
 }
 
-fn create_database_with_other(target: &Path) -> DB {
+pub(crate) fn create_database_with_other(target: &Path) -> DB {
     use rocksdb::ColumnFamilyDescriptor;
     use snapshot_store::merge::MergeFailures;
     use snapshot_store::schema;
@@ -263,7 +264,8 @@ fn another_run_and_strangers_are_not_disturbed() {
     fs::write(stranger.join("mine"), "mine").unwrap();
     let refused = restored(&file, &target, &options(false));
     assert!(
-        matches!(refused, Err(RestoreError::Occupied { .. })),
+        matches!(&refused, Err(RestoreError::Refused { findings })
+            if matches!(findings[..], [Finding::Occupied { .. }])),
         "{refused:?}"
     );
     assert_eq!(names(&stranger), ["mine"]);
