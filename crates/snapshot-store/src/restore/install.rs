@@ -16,11 +16,12 @@ use super::report::{self, RestoreReport, RestoreWarning};
 use crate::create::{CreateOptions, create};
 use crate::limits;
 use crate::merge::MergeFailures;
-use crate::open::{Database, OpenOptions, WalRecovery};
+use crate::open::{Database, OpenError, OpenOptions, WalRecovery};
 use crate::progress::Progress;
 use crate::publish::{self, PublishStep, publish_dir_watched};
 use crate::schema::{self, ColumnFamily};
 use crate::summary::SnapshotSummary;
+use crate::wal;
 
 /// A step that changes the target, or what is to become it. They are taken in this order, those of a
 /// column family once for each.
@@ -141,6 +142,10 @@ impl Built {
     ) -> Result<DB, RestoreError> {
         step(before, RestoreStep::Clone, dir)?;
         clone::make(original, dir)?;
+        if self.options.wal_recovery != WalRecovery::Absolute {
+            // Otherwise whoever reads the new database meets the damage again.
+            wal::cut_torn_tail(dir).map_err(OpenError::from)?;
+        }
         step(before, RestoreStep::Open, dir)?;
         let mut db = clone::open(dir, self.staging.path(), &self.options, failures)?;
         for family in ColumnFamily::ALL {

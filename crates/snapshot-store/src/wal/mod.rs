@@ -102,6 +102,31 @@ pub fn verify_wals(dir: &Path) -> Result<WalSummary, WalError> {
     Ok(verifier.finish())
 }
 
+/// Cuts an incomplete last record off the last log in the directory `dir`, a copy of a database's, so that all
+/// logs are whole. Other damage stays.
+///
+/// # Errors
+///
+/// If a file cannot be read or cut.
+pub(crate) fn cut_torn_tail(dir: &Path) -> Result<(), WalError> {
+    loop {
+        let (path, end) = match verify_wals(dir) {
+            Err(WalError::TornTail {
+                path,
+                fault: Fault::Unfinished { started },
+                ..
+            }) => (path, started),
+            Err(WalError::TornTail { path, offset, .. }) => (path, offset),
+            Err(error @ WalError::Io { .. }) => return Err(error),
+            Ok(_) | Err(_) => return Ok(()),
+        };
+        // Shorter each time: what was complete fragments of an incomplete record is cut next.
+        let file = File::options().write(true).open(&path);
+        file.and_then(|file| file.set_len(end))
+            .map_err(|source| io_error(&path, source))?;
+    }
+}
+
 /// What shows that the database in the directory `dir` was ever opened for writing: the name of a file that
 /// no checkpoint has.
 #[must_use]
