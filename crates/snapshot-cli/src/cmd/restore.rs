@@ -31,7 +31,7 @@ pub(crate) const HELP: &str = with_exit_codes!(
     "      makes the database /data/db, which does not exist yet\n",
     "  blob-snapshot restore snapshot_epoch_25.bin --db /data/db --replace-tables --dry-run\n",
     "      says what stands in the way of replacing the tables of a stopped node, and does nothing\n",
-    "  blob-snapshot restore chunk_*.bin --db /data/db\n",
+    "  blob-snapshot restore snapshot_epoch_25.chunk-*-of-3.bin --db /data/db\n",
     "      all chunks of one snapshot, in any order"
 );
 
