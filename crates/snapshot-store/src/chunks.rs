@@ -20,7 +20,7 @@ use crate::read_back::ReadBackError;
 use crate::summary::SnapshotSummary;
 use crate::verify::{ReadBuffer, VerifyError, decode_file, open_file};
 
-pub use self::write::{ChunkFile, ChunkOptions, ChunkWriter, WrittenChunks};
+pub use self::write::{ChunkFile, ChunkOptions, ChunkWriter, WrittenChunks, chunks_beside};
 
 /// Why chunks could not be written or joined.
 #[derive(Debug, thiserror::Error)]

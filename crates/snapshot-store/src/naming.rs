@@ -92,6 +92,20 @@ pub fn chunk_path(whole: &Path, chunk: ChunkPosition) -> PathBuf {
     ))
 }
 
+/// Which chunk of the snapshot that would lie at `whole` a file of this name is, if [`chunk_path`] gives it.
+#[must_use]
+pub fn chunk_of(whole: &Path, file_name: &str) -> Option<ChunkPosition> {
+    let (_, numbers) = file_name.rsplit_once(".chunk-")?;
+    let (index, rest) = numbers.split_once("-of-")?;
+    let count = rest.split_once('.').map_or(rest, |(count, _)| count);
+    let chunk = ChunkPosition {
+        index: index.parse().ok()?,
+        count: count.parse().ok()?,
+    };
+    let is_chunk = chunk.index < chunk.count && !chunk.is_whole();
+    (is_chunk && chunk_path(whole, chunk).file_name()? == file_name).then_some(chunk)
+}
+
 /// A name before and from `extension` on, in upper or lower case, if it ends in that.
 fn split_extension<'a>(name: &'a str, extension: &str) -> (&'a str, &'a str) {
     let split = name.len().checked_sub(extension.len());

@@ -1,14 +1,15 @@
 //! Chunk files written: all of a snapshot's appear together, or none.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use snapshot_format::{ChunkError, ChunkPlan, ChunkPosition, Encoder, Entry, Header, SealedHeader};
 
 use super::{ChunkFileError, encode_error};
 use crate::create::WriteSink;
-use crate::naming::chunk_path;
+use crate::naming::{chunk_of, chunk_path};
 use crate::progress::Progress;
-use crate::publish::{AtomicFile, FileSet, PublishError, PublishWarning, Replace};
+use crate::publish::{AtomicFile, FileSet, PublishError, PublishWarning, Replace, parent};
 use crate::read_back::read_back;
 use crate::summary::SnapshotSummary;
 use crate::transport::{OutputFile, is_named_compressed};
@@ -55,6 +56,24 @@ pub struct ChunkWriter {
     written: Vec<ChunkFile>,
 }
 
+/// The chunks in place of the snapshot that would lie at `whole`, but for those of `count` chunks. Where the
+/// directory cannot be read, none.
+#[must_use]
+pub fn chunks_beside(whole: &Path, count: u32) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(parent(whole)) else {
+        return Vec::new();
+    };
+    let mut found: Vec<PathBuf> = entries
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| chunk_of(whole, name).is_some_and(|chunk| chunk.count != count))
+        .map(|name| whole.with_file_name(name))
+        .collect();
+    found.sort();
+    found
+}
+
 /// What the chunks become.
 enum Place {
     /// A file, once it is complete.
@@ -90,7 +109,15 @@ impl ChunkWriter {
         }
         let place = match count {
             1 => Place::One(None),
-            _ => Place::Set(FileSet::begin(whole, options.replace).map_err(publish_error)?),
+            _ => {
+                let mut set = FileSet::begin(whole, options.replace).map_err(publish_error)?;
+                if options.replace == Replace::Allow {
+                    for path in chunks_beside(whole, count) {
+                        set.replace_too(&path).map_err(publish_error)?;
+                    }
+                }
+                Place::Set(set)
+            }
         };
         let mut writer = Self {
             header: *header,

@@ -70,6 +70,18 @@ pub enum PublishError {
         tmp: PathBuf,
     },
 
+    /// The name of the directory in which chunks are made is taken by something else.
+    #[error(
+        "cannot write the chunks of {path}: {stage} is in the way, which no run made to hold them: look at what it \
+         is, and move it away"
+    )]
+    NotStage {
+        /// The output.
+        path: PathBuf,
+        /// The name that is taken.
+        stage: PathBuf,
+    },
+
     /// The room that the output needs is not there, found before anything was written.
     #[error(
         "{path} needs {needed} bytes, but its file system has {free} free; free some, or choose a \

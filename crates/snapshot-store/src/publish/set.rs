@@ -6,7 +6,7 @@
 //! 1. The new files are written to `new` in the directory `.<name>.chunks.tmp` beside them, its *stage*, and
 //!    synced. Nothing else is touched.
 //! 2. What they are, each with its inode number and length, is written to `set` in the stage and synced.
-//! 3. The old files of these names are moved to `old` in the stage, both directories synced.
+//! 3. The old files of these names, and others that the set replaces too, are moved to `old` in the stage, both directories synced.
 //! 4. The new files get their names, and the directory is synced.
 //! 5. The directory `done` is made in the stage and synced, and the stage removed.
 //!
@@ -22,6 +22,7 @@
 mod record;
 mod stage;
 
+use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -58,6 +59,8 @@ pub struct FileSet {
     stage: Stage,
     replace: Replace,
     members: Vec<Member>,
+    /// Names of files that go with the old ones, though no new ones take their names.
+    others: Vec<OsString>,
     warnings: Vec<PublishWarning>,
 }
 
@@ -80,6 +83,7 @@ impl FileSet {
             stage,
             replace,
             members: Vec::new(),
+            others: Vec::new(),
             warnings: Vec::new(),
         })
     }
@@ -120,7 +124,12 @@ impl FileSet {
                 });
             }
             // Neither is a link followed, nor what is no file moved aside.
-            Ok(old) if !old.is_file() => return Err(stage::occupied(&self.stage.whole, path)),
+            Ok(old) if !old.is_file() => {
+                return Err(PublishError::Occupied {
+                    path: self.stage.whole.clone(),
+                    tmp: path.to_path_buf(),
+                });
+            }
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(error)),
             _ => {}
         }
@@ -136,6 +145,16 @@ impl FileSet {
             path.to_path_buf(),
             Place::Member(self.replace),
         ))
+    }
+
+    /// Makes the set take the place of `path` too, a file in its directory whose name it does not take.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`] if that is no name of a file.
+    pub fn replace_too(&mut self, path: &Path) -> Result<(), PublishError> {
+        self.others.push(staging::file_name(path)?.to_os_string());
+        Ok(())
     }
 
     /// Takes a file of the set that is complete, and syncs it.
@@ -221,11 +240,10 @@ impl FileSet {
         if self.replace == Replace::Allow {
             let old = stage.path.join(OLD);
             fs::create_dir(&old).map_err(|source| io_error("create", &old, source))?;
-            for member in &self.members {
-                let path = stage.named(member);
-                match before(SetStep::MoveAside)
-                    .and_then(|()| fs::rename(&path, old.join(&member.name)))
-                {
+            let members = self.members.iter().map(|member| &member.name);
+            for name in members.chain(&self.others) {
+                let path = whole.with_file_name(name);
+                match before(SetStep::MoveAside).and_then(|()| fs::rename(&path, old.join(name))) {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                     other => other.map_err(|source| io_error("move aside", &path, source))?,
                 }

@@ -244,7 +244,7 @@ fn a_directory_that_is_no_stage_is_refused_and_stays() {
         let (dir, path) = output();
         make(stage(&path));
         let error = write(&path, Replace::Allow, "new").unwrap_err();
-        assert!(matches!(error, PublishError::Occupied { .. }), "{error}");
+        assert!(matches!(error, PublishError::NotStage { .. }), "{error}");
         assert_eq!(names(dir.path()), [".out.bin.chunks.tmp"]);
         let left = stage(&path);
         let kept = left.is_file()
@@ -271,4 +271,28 @@ fn what_is_no_file_is_not_moved_aside() {
         let b = dir.path().join("b");
         let _ = fs::remove_dir(&b).or_else(|_| fs::remove_file(&b));
     }
+}
+
+#[test]
+fn others_that_a_set_replaces_go_with_the_old_files_and_come_back_with_them() {
+    let (dir, path) = output();
+    write(&path, Replace::Refuse, "old").unwrap();
+    let other = dir.path().join("other");
+    fs::write(&other, "old other").unwrap();
+    let before = state(dir.path());
+    let begin = || {
+        let mut set = begin(&path, Replace::Allow, "new").unwrap();
+        set.replace_too(&other).unwrap();
+        set
+    };
+    for failing in [SetStep::SyncAside, SetStep::Place, SetStep::Done] {
+        let failed = begin().publish_watched(|step| match step {
+            step if step == failing => Err(io::Error::other("told to fail")),
+            _ => Ok(()),
+        });
+        failed.unwrap_err();
+        assert_eq!(state(dir.path()), before, "{failing:?}");
+    }
+    begin().publish().unwrap();
+    assert_eq!(state(dir.path()), (whole_set("new"), vec![]));
 }

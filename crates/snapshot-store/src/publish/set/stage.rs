@@ -107,11 +107,11 @@ impl Stage {
         let done = self.path.join(DONE).is_dir();
         match record::read(&self.record).map_err(fail)? {
             _ if done => {}
-            record::Found::Foreign => return Err(occupied(&self.whole, &self.path)),
+            record::Found::Foreign => return Err(not_stage(&self.whole, &self.path)),
             record::Found::Incomplete => {
                 // Nothing is moved aside before the record is complete.
                 if is_filled(&self.path.join(OLD)).map_err(fail)? {
-                    return Err(occupied(&self.whole, &self.path));
+                    return Err(not_stage(&self.whole, &self.path));
                 }
             }
             record::Found::Members(members) => {
@@ -147,12 +147,14 @@ impl Stage {
         self.sync().map_err(failed)?;
         let old = self.path.join(OLD);
         let mut put_back = false;
-        for member in members {
-            let from = old.join(&member.name);
-            if fs::symlink_metadata(&from).is_err() {
-                continue;
-            }
-            let path = self.named(member);
+        let entries = match fs::read_dir(&old) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            entries => entries.and_then(Iterator::collect),
+        };
+        // They are more than the members, where the set replaces others too.
+        for entry in entries.map_err(|source| io_error("read", &old, source))? {
+            let from = entry.path();
+            let path = self.whole.with_file_name(entry.file_name());
             match rename::rename_new(&from, &path, rename::link_new) {
                 Ok(()) => put_back = true,
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -232,7 +234,7 @@ fn require_stage(whole: &Path, path: &Path) -> Result<(), PublishError> {
     let is_dir = |path: &Path| fs::symlink_metadata(path).is_ok_and(|found| found.is_dir());
     let is_file = |path: &Path| fs::symlink_metadata(path).is_ok_and(|found| found.is_file());
     if !is_dir(path) {
-        return Err(occupied(whole, path));
+        return Err(not_stage(whole, path));
     }
     let fail = |source| io_error("read", path, source);
     let entries = match fs::read_dir(path) {
@@ -249,16 +251,16 @@ fn require_stage(whole: &Path, path: &Path) -> Result<(), PublishError> {
         };
         // What is gone by now was no user's.
         if !known && entry.path().symlink_metadata().is_ok() {
-            return Err(occupied(whole, path));
+            return Err(not_stage(whole, path));
         }
     }
     Ok(())
 }
 
-pub(super) fn occupied(whole: &Path, stage: &Path) -> PublishError {
-    PublishError::Occupied {
+fn not_stage(whole: &Path, stage: &Path) -> PublishError {
+    PublishError::NotStage {
         path: whole.to_path_buf(),
-        tmp: stage.to_path_buf(),
+        stage: stage.to_path_buf(),
     }
 }
 
