@@ -86,8 +86,13 @@ pub(crate) fn run(args: &VerifyArgs, out: &mut Output) -> Result<Exit, CliError>
                 };
                 if problems.is_empty() {
                     out.line(format_args!(
-                        "{}: ok, {}",
+                        "{}: ok{}, {}",
                         Shown(&name),
+                        if proof == Some(Proof::Rules) {
+                            " (no checksum)"
+                        } else {
+                            ""
+                        },
                         DigestLine(&summary)
                     ))?;
                 } else {

@@ -32,7 +32,7 @@ fn sound_files_get_one_line_each() {
     let (sealed, counted) = (sealed_digest(), counted_digest());
     let expected = format!(
         "sealed.bin: ok, digest {sealed} (sealed, epoch 11, 318 rows)\n\
-         counted.bin: ok, digest {counted} (counted, epoch 11, 318 rows)\n"
+         counted.bin: ok (no checksum), digest {counted} (counted, epoch 11, 318 rows)\n"
     );
     assert_eq!(outcome.text(), expected);
     assert!(outcome.stderr.starts_with("note: counted.bin is counted"));

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use serde::Serialize;
-use snapshot_format::{ObjectId, Table};
+use snapshot_format::{Framing, ObjectId, Table};
 
 use super::{MOST_POOLS, Overview, Suspect};
+use crate::header::Origin;
 
 /// Fewer certified blobs than this share of all are doubtful.
 const CERTIFIED_PERCENT: u64 = 10;
@@ -68,7 +69,13 @@ fn whole(overview: &Overview) -> Check {
     let chunk = header.chunk();
     if chunk.is_whole() {
         let framing = header.framing();
-        Check::new(Level::Good, format_args!("whole and sound, {framing}"))
+        let sound = match (overview.origin, framing) {
+            (Origin::Found, Framing::Counted) => {
+                "follows the rules of the format, without a checksum"
+            }
+            _ => "sound",
+        };
+        Check::new(Level::Good, format_args!("whole and {sound}, {framing}"))
     } else {
         let text = format_args!(
             "chunk {chunk}, counting from 0: one part of a snapshot; join the parts and look again"
