@@ -12,7 +12,7 @@ use snapshot_format::{
 };
 use snapshot_store::create::{CreateOptions, WriteSink, create};
 use snapshot_store::open::Database;
-use snapshot_store::transport::{self, Transport};
+use snapshot_store::transport::{self, Foreign, Transport};
 use snapshot_store::verify::{ReadError, VerifyError, decode, decode_file};
 use snapshot_store::{Progress, SnapshotSummary};
 use snapshot_tools::header::{Origin, reframed};
@@ -341,7 +341,12 @@ fn begin(reader: impl Read) -> Vec<u8> {
 }
 
 fn framing_of(begin: &[u8]) -> Framing {
+    // What is compressed otherwise has no framing, and is refused when it is read.
+    let is_foreign = begin
+        .first_chunk()
+        .is_some_and(|magic| Foreign::of_magic(*magic).is_some());
     match begin.last() {
+        _ if is_foreign => Framing::Sealed,
         Some(byte) if begin.len() == Framing::DETECTION_LEN => Framing::from_byte_8(*byte),
         _ => Framing::Sealed,
     }

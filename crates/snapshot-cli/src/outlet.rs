@@ -94,6 +94,16 @@ pub(crate) enum OutletError {
         /// What the name ends in.
         end: String,
     },
+    /// The name promises something else than what the command writes.
+    #[error("the name {} promises {end}, but {what} is written: choose another name", path.display())]
+    OtherKind {
+        /// The output.
+        path: PathBuf,
+        /// What the name ends in.
+        end: String,
+        /// What is written.
+        what: &'static str,
+    },
     /// Parquet is compressed inside.
     #[error(
         "Parquet is compressed inside, and no program reads {}: end the name in .parquet",
@@ -105,14 +115,74 @@ pub(crate) enum OutletError {
     },
 }
 
+/// What a command writes, and which ends of names promise something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// A snapshot or chunks of one.
+    Snapshot,
+    /// Rows, whose format has a name of its own: see `dump`.
+    Rows,
+    /// A page.
+    Page,
+}
+
+/// Ends of names that promise rows or a page.
+const TABLES: [&str; 6] = ["csv", "json", "jsonl", "ndjson", "parquet", "tsv"];
+const PAGES: [&str; 2] = ["htm", "html"];
+/// Ends of names that promise an archive, or a compression that is written under no name or another one.
+const ARCHIVES: [&str; 12] = [
+    "tar", "tbz2", "txz", "7z", "rar", "br", "zstd", "lzma", "lzo", "lz", "sz", "z",
+];
+
+impl Content {
+    const fn what(self) -> &'static str {
+        match self {
+            Self::Snapshot => "a snapshot",
+            Self::Rows => "a file of rows",
+            Self::Page => "an HTML page",
+        }
+    }
+
+    /// Refuses a name, without the end of a compression that is written, that promises something else.
+    fn require_name(self, path: &Path) -> Result<(), OutletError> {
+        let inner = match self {
+            // A page is not compressed.
+            Self::Snapshot | Self::Rows if is_named_compressed(path) => path.with_extension(""),
+            _ => path.to_path_buf(),
+        };
+        let end = inner.extension().and_then(|end| end.to_str());
+        let end = end.unwrap_or_default().to_ascii_lowercase();
+        let is_in = |ends: &[&str]| ends.contains(&end.as_str());
+        let is_other = is_in(&ARCHIVES)
+            || match self {
+                Self::Snapshot => is_in(&TABLES) || is_in(&PAGES),
+                Self::Rows => is_in(&PAGES),
+                Self::Page => is_in(&TABLES),
+            };
+        if is_other {
+            return Err(OutletError::OtherKind {
+                path: path.to_path_buf(),
+                end,
+                what: self.what(),
+            });
+        }
+        Ok(())
+    }
+}
+
 /// Refuses an output that one of `inputs` or a database would be lost by, or whose name is not true.
-pub(crate) fn check(output: &Path, inputs: &[Source]) -> Result<Destination, CliError> {
+pub(crate) fn check(
+    output: &Path,
+    content: Content,
+    inputs: &[Source],
+) -> Result<Destination, CliError> {
     let path = output.to_path_buf();
     let refused = |error: OutletError| CliError::from(UsageError::from(error));
     if let Some(foreign) = Foreign::of_name(output) {
         let foreign = foreign.name();
         return Err(refused(OutletError::Compression { path, foreign }));
     }
+    content.require_name(output).map_err(refused)?;
     let destination = match Destination::of(output) {
         Err(PublishError::Descriptor { path }) => {
             return Err(refused(OutletError::Descriptor { path }));

@@ -107,17 +107,23 @@ impl Output {
     /// Prints one of many JSON objects on a line of its own, if JSON is asked for.
     pub(crate) fn record(&mut self, record: &impl Serialize) -> Result<(), CliError> {
         if self.json {
-            self.document(record)
+            let text =
+                serde_json::to_string(record).map_err(|error| CliError::Stdout(error.into()))?;
+            self.print(&text)
         } else {
             Ok(())
         }
     }
 
-    /// Prints a document that is JSON whatever is asked for, on one line.
+    /// Prints a document that is JSON whatever is asked for, on one line. A part of it is of no use.
     pub(crate) fn document(&mut self, document: &impl Serialize) -> Result<(), CliError> {
         let text =
             serde_json::to_string(document).map_err(|error| CliError::Stdout(error.into()))?;
-        self.print(&text)
+        self.print(&text)?;
+        if self.reader_gone {
+            return Err(CliError::Stdout(io::ErrorKind::BrokenPipe.into()));
+        }
+        Ok(())
     }
 
     /// Warns of something that makes the result less certain.

@@ -1,7 +1,7 @@
 //! Rows that are looked for: the options that say which, and the walk over them.
 
 use clap::{Args, ValueEnum};
-use snapshot_format::{Epoch, Event, ObjectId, Record};
+use snapshot_format::{Epoch, Event, Header, ObjectId, Record};
 use snapshot_store::SnapshotSummary;
 use snapshot_tools::filter::Filter;
 
@@ -48,16 +48,20 @@ impl FilterArgs {
     }
 }
 
-/// Hands each row of `input` to `on_row`, until that fails. The input is read to its end all the same: whether it
+/// Hands the header of `input` to `on_header` and each row to `on_row`, until one of them fails. The input is read to its end all the same: whether it
 /// is sound comes first.
 pub(crate) fn each_row(
     input: &mut Input,
     out: &Output,
+    on_header: impl Fn(&Header) -> Result<(), CliError>,
     mut on_row: impl FnMut(ObjectId, &Record) -> Result<(), CliError>,
 ) -> Result<SnapshotSummary, CliError> {
     let mut result = Ok(());
     let summary = out.meter().during(input.what(), input.unit(), |progress| {
         input.read(progress, |event| {
+            if let Event::Header(header) = &event {
+                result = on_header(header);
+            }
             if let (Event::Entry(entry), Ok(())) = (event, &result)
                 // The decoder has validated the value.
                 && let Ok(record) = entry.record()

@@ -218,6 +218,8 @@ pub(crate) enum Proof {
     Checksum,
     /// Its bytes have the digest that was expected.
     ExpectedDigest,
+    /// It was just written, and what was read back has the digest of what was written.
+    WrittenDigest,
     /// Nothing: it holds no checksum, and no digest was expected.
     Rules,
 }
@@ -229,6 +231,23 @@ impl Proof {
             (Source::Database(_), _) => None,
             (_, Framing::Sealed) => Some(Self::Checksum),
             (_, Framing::Counted) => Some(Self::Rules),
+        }
+    }
+
+    /// Of what was just written in `framing` and read back.
+    pub(crate) const fn of_written(framing: Framing) -> Self {
+        match framing {
+            Framing::Sealed => Self::Checksum,
+            Framing::Counted => Self::WrittenDigest,
+        }
+    }
+
+    /// What to say of what was just written, and read back if there is a proof.
+    pub(crate) const fn said(proof: Option<Self>) -> &'static str {
+        match proof {
+            None => "not read back",
+            Some(Self::Checksum | Self::ExpectedDigest) => "read back and verified",
+            Some(Self::WrittenDigest | Self::Rules) => "read back",
         }
     }
 }

@@ -16,11 +16,11 @@ use snapshot_store::transport::OutputFile;
 use snapshot_store::{Progress, SnapshotSummary};
 
 use crate::error::{CliError, UsageError};
-use crate::outlet;
+use crate::outlet::{self, Content};
 use crate::output::{Output, Shown};
 use crate::progress::Unit;
 use crate::report::{DigestLine, SnapshotReport, bytes};
-use crate::source::Source;
+use crate::source::{Proof, Source};
 
 /// Where one file goes.
 #[derive(Clone, Debug, Args)]
@@ -44,6 +44,8 @@ struct Report {
     /// `null` for standard output.
     output: Option<String>,
     verified: bool,
+    /// What reading it back proved; `null` if it was not.
+    proof: Option<Proof>,
 }
 
 impl OutputArgs {
@@ -54,7 +56,7 @@ impl OutputArgs {
 
     /// Refuses a terminal, and what would cost one of `inputs`, before anything is read.
     pub(crate) fn prepare(&self, inputs: &[Source], out: &mut Output) -> Result<(), CliError> {
-        outlet::check(&self.output, inputs)?;
+        outlet::check(&self.output, Content::Snapshot, inputs)?;
         if self.is_stdout() {
             if io::stdout().is_terminal() {
                 return Err(UsageError::Terminal.into());
@@ -86,6 +88,7 @@ impl OutputArgs {
             let time = publish(file, &self.output, &summary, !self.no_verify, out)?;
             (summary, time.is_some())
         };
+        let proof = verified.then(|| Proof::of_written(summary.header.framing()));
         let name = (!to_stdout).then(|| self.output.display().to_string());
         out.line(DigestLine(&summary))?;
         out.line(format_args!(
@@ -93,16 +96,13 @@ impl OutputArgs {
             Shown(name.as_deref().unwrap_or("standard output")),
             summary.size,
             bytes(summary.size),
-            if verified {
-                "read back and verified"
-            } else {
-                "not read back"
-            },
+            Proof::said(proof),
         ))?;
         out.object(&Report {
             snapshot: (&summary).into(),
             output: name,
             verified,
+            proof,
         })
     }
 }

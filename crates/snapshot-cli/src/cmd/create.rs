@@ -9,22 +9,23 @@ use clap::Args;
 use serde::Serialize;
 use snapshot_format::{Framing, Header};
 use snapshot_store::SnapshotSummary;
+use snapshot_store::chunks::chunks_beside;
 use snapshot_store::create::create;
 use snapshot_store::naming::{ArtifactKind, ArtifactName};
 use snapshot_store::open::Database;
 use snapshot_store::transport::OutputFile;
 
 use crate::args::{ByteSize, OpenArgs};
-use crate::cmd::split::Cut;
+use crate::cmd::split::{Cut, warn_of_chunks};
 use crate::error::{CliError, UsageError};
 use crate::exit::{Exit, with_exit_codes};
 use crate::header::HeaderArgs;
 use crate::input::Input;
-use crate::outlet;
+use crate::outlet::{self, Content};
 use crate::output::{Output, Shown};
 use crate::progress::Unit;
 use crate::report::{DigestLine, SnapshotReport, bytes, seconds};
-use crate::source::{self, Source};
+use crate::source::{self, Proof, Source};
 use crate::target::{is_stdout, publish, replace, stdout};
 
 /// Examples for `--help`.
@@ -73,6 +74,8 @@ struct Report {
     /// `null` for standard output.
     output: Option<String>,
     verified: bool,
+    /// What reading it back proved; `null` if it was not.
+    proof: Option<Proof>,
     /// Seconds from opening the database to the durable file, without reading it back.
     create_seconds: f64,
     /// Seconds to read it back.
@@ -85,7 +88,7 @@ pub(crate) fn run(args: &CreateArgs, out: &mut Output) -> Result<Exit, CliError>
     let to_stdout = args.output.as_deref().is_some_and(is_stdout);
     let source = Source::Database(args.db.clone());
     if let Some(output) = &args.output {
-        outlet::check(output, slice::from_ref(&source))?;
+        outlet::check(output, Content::Snapshot, slice::from_ref(&source))?;
     }
     if to_stdout {
         if io::stdout().is_terminal() {
@@ -96,7 +99,7 @@ pub(crate) fn run(args: &CreateArgs, out: &mut Output) -> Result<Exit, CliError>
     let header = args.header.resolve(&args.db, out)?;
     let path = (!to_stdout).then(|| output_path(args, &header));
     if let Some(path) = &path {
-        outlet::check(path, slice::from_ref(&source))?;
+        outlet::check(path, Content::Snapshot, slice::from_ref(&source))?;
     }
     if let Some(limit) = args.max_chunk_size {
         return write_chunks(args, limit, header, path, out);
@@ -109,6 +112,7 @@ pub(crate) fn run(args: &CreateArgs, out: &mut Output) -> Result<Exit, CliError>
             let file = OutputFile::create(path, replace(args.force))?;
             let (file, summary) = write(args, database, &header, file, out)?;
             let time = publish(file, path, &summary, !args.no_verify, out)?;
+            warn_of_chunks(path, &chunks_beside(path, 1), out);
             (summary, time)
         }
         None => (write(args, database, &header, stdout()?, out)?.1, None),
@@ -176,6 +180,7 @@ fn say(
     create_time: Duration,
     verify_time: Option<Duration>,
 ) -> Result<(), CliError> {
+    let proof = verify_time.map(|_| Proof::of_written(summary.header.framing()));
     let name = path.map(|path| path.display().to_string());
     let shown = name.as_deref().unwrap_or("standard output");
     out.line(DigestLine(summary))?;
@@ -189,14 +194,15 @@ fn say(
         bytes(summary.size),
         seconds(create_time),
         match verify_time {
-            Some(time) => format!("read back and verified in {}", seconds(time)),
-            None => "not read back".to_owned(),
+            Some(time) => format!("{} in {}", Proof::said(proof), seconds(time)),
+            None => Proof::said(proof).to_owned(),
         },
     ))?;
     out.object(&Report {
         snapshot: summary.into(),
         output: name,
         verified: verify_time.is_some(),
+        proof,
         create_seconds: create_time.as_secs_f64(),
         verify_seconds: verify_time.map(|time| time.as_secs_f64()),
     })

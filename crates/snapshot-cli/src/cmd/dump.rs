@@ -6,7 +6,7 @@ use std::slice;
 
 use clap::Args;
 use serde::Serialize;
-use snapshot_format::ObjectId;
+use snapshot_format::{Header, ObjectId};
 use snapshot_store::transport::OutputFile;
 use snapshot_tools::columns::Columns;
 
@@ -15,10 +15,10 @@ use crate::dump::{Format, Writer};
 use crate::error::{CliError, UsageError};
 use crate::exit::{Exit, with_exit_codes};
 use crate::input::Input;
-use crate::outlet;
+use crate::outlet::{self, Content};
 use crate::output::{Output, Shown};
 use crate::rows::{FilterArgs, each_row};
-use crate::source::{Reader, Source, note_unproven};
+use crate::source::{Reader, Source, note_unproven, require_whole};
 use crate::target::{is_stdout, replace, stdout};
 
 /// Examples for `--help`.
@@ -55,6 +55,9 @@ pub(crate) struct DumpArgs {
     /// This storage pool and the rows of blobs in it; several may be given
     #[arg(long = "pool-id", alias = "pool", value_name = "0xHEX")]
     pools: Vec<ObjectId>,
+    /// Accept one chunk of several by itself
+    #[arg(long)]
+    chunk: bool,
     #[command(flatten)]
     filter: FilterArgs,
     #[command(flatten)]
@@ -72,7 +75,7 @@ struct Report {
 /// Runs the command.
 pub(crate) fn run(args: &DumpArgs, out: &mut Output) -> Result<Exit, CliError> {
     let source = Source::of(&args.path);
-    outlet::check(&args.output, slice::from_ref(&source))?;
+    outlet::check(&args.output, Content::Rows, slice::from_ref(&source))?;
     let format = Format::of(&args.output, args.format).map_err(UsageError::from)?;
     let to_stdout = is_stdout(&args.output);
     if to_stdout {
@@ -86,7 +89,9 @@ pub(crate) fn run(args: &DumpArgs, out: &mut Output) -> Result<Exit, CliError> {
     if to_stdout {
         return match write(args, &mut input, format, stdout()?, out) {
             // Whoever closed the pipe has read enough.
-            Err(CliError::Dump { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => {
+            Err(CliError::Dump { source, .. })
+                if source.kind() == io::ErrorKind::BrokenPipe && !format.is_binary() =>
+            {
                 Ok(Exit::Ok)
             }
             Err(error) => Err(error),
@@ -114,7 +119,11 @@ fn write<W: Write + Send>(
     };
     let mut writer = Writer::new(format, sink).map_err(failed)?;
     let mut rows = 0;
-    each_row(input, out, |key, record| {
+    let whole = |header: &Header| {
+        let name = Source::of(&args.path).name();
+        require_whole(header, &name, args.chunk)
+    };
+    each_row(input, out, whole, |key, record| {
         if filter.admits(&key, record) {
             rows += 1;
             writer.row(&Columns::new(key, record)).map_err(failed)?;

@@ -17,7 +17,7 @@ use crate::exit::{Exit, with_exit_codes};
 use crate::input::Input;
 use crate::output::Output;
 use crate::rows::FilterArgs;
-use crate::source::{Reader, Source, note_unproven};
+use crate::source::{Reader, Source, note_unproven, require_whole};
 
 /// Examples for `--help`.
 pub(crate) const HELP: &str = with_exit_codes!(
@@ -40,6 +40,9 @@ pub(crate) struct GetArgs {
     path: PathBuf,
     #[command(flatten)]
     ids: Ids,
+    /// Accept one chunk of several by itself
+    #[arg(long)]
+    chunk: bool,
     #[command(flatten)]
     filter: FilterArgs,
     #[command(flatten)]
@@ -65,6 +68,8 @@ struct Ids {
 /// What is looked for, and what of it was found.
 struct Search<'a> {
     ids: &'a Ids,
+    /// Whether one chunk of several is accepted.
+    chunk: bool,
     filter: Filter,
     found: BTreeSet<String>,
 }
@@ -76,11 +81,12 @@ pub(crate) fn run(args: &GetArgs, out: &mut Output) -> Result<Exit, CliError> {
     note_unproven(&source, input.framing(), out);
     let mut search = Search {
         ids: &args.ids,
+        chunk: args.chunk,
         filter: args.filter.filter(&[]),
         found: BTreeSet::new(),
     };
     if !search.seek(&input, out)? {
-        search.scan(&mut input, out)?;
+        search.scan(&mut input, &source, out)?;
     }
     let missing: Vec<String> = search
         .names()
@@ -116,10 +122,18 @@ impl Search<'_> {
         Ok(true)
     }
 
-    fn scan(&mut self, input: &mut Input, out: &mut Output) -> Result<(), CliError> {
+    fn scan(
+        &mut self,
+        input: &mut Input,
+        source: &Source,
+        out: &mut Output,
+    ) -> Result<(), CliError> {
         // Rows are printed as they are met, so that a pool of any size takes no memory.
         let mut result = Ok(());
         let summary = input.read(&Progress::new(), |event| {
+            if let Event::Header(header) = &event {
+                result = require_whole(header, &source.name(), self.chunk);
+            }
             if let (Event::Entry(entry), Ok(())) = (event, &result)
                 // The decoder has validated the value.
                 && let Ok(record) = entry.record()

@@ -14,7 +14,7 @@ use crate::args::OpenArgs;
 use crate::error::{CliError, UsageError};
 use crate::exit::{Exit, with_exit_codes};
 use crate::header::HeaderArgs;
-use crate::outlet;
+use crate::outlet::{self, Content};
 use crate::output::{Output, Shown, one_line};
 use crate::overviews::{Findings, Shot, Unreadable};
 use crate::report::DigestLine;
@@ -66,7 +66,7 @@ struct Report<'a> {
 pub(crate) fn run(args: &ReportArgs, out: &mut Output) -> Result<Exit, CliError> {
     args.header.check()?;
     let sources = Source::all(&args.paths)?;
-    outlet::check(&args.output, &sources)?;
+    outlet::check(&args.output, Content::Page, &sources)?;
     let to_stdout = is_stdout(&args.output);
     if to_stdout {
         if io::stdout().is_terminal() {
@@ -151,10 +151,7 @@ fn write(page: &str, path: Option<&Path>, force: bool) -> Result<(), CliError> {
         let written = stdout
             .write_all(page.as_bytes())
             .and_then(|()| stdout.flush());
-        return match written {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            written => written.map_err(CliError::Stdout),
-        };
+        return written.map_err(CliError::Stdout);
     };
     let mut file = OutputFile::create(path, replace(force))?;
     file.write_all(page.as_bytes())

@@ -7,16 +7,16 @@ use clap::Args;
 use serde::Serialize;
 use snapshot_format::{ChunkError, ChunkPlan, ChunkPosition, Event, Header, SealedHeader};
 use snapshot_store::SnapshotSummary;
-use snapshot_store::chunks::{ChunkFile, ChunkOptions, ChunkWriter};
+use snapshot_store::chunks::{ChunkFile, ChunkOptions, ChunkWriter, chunks_beside};
 use snapshot_store::naming::chunk_path;
-use snapshot_store::publish::{Destination, FileSet};
+use snapshot_store::publish::{Destination, FileSet, is_same_file};
 
 use crate::args::{ByteSize, OpenArgs};
 use crate::error::{CliError, UsageError};
 use crate::exit::{Exit, with_exit_codes};
 use crate::header::HeaderArgs;
 use crate::input::Input;
-use crate::outlet::{self, OutletError};
+use crate::outlet::{self, Content, OutletError};
 use crate::output::{Output, Shown};
 use crate::report::{DigestLine, SnapshotReport, bytes};
 use crate::source::{Reader, Source, require_whole};
@@ -105,6 +105,18 @@ pub(crate) fn run(args: &SplitArgs, out: &mut Output) -> Result<Exit, CliError> 
     cut.write(&mut input, &source.name(), out)
 }
 
+/// Says that chunks lie beside what is written in one piece, or in another number of them.
+pub(crate) fn warn_of_chunks(output: &Path, others: &[PathBuf], out: &mut Output) {
+    if let Some(first) = others.first() {
+        out.warn(format_args!(
+            "{} chunks of an earlier {} lie beside it and stay, the first {}: they may be of another snapshot",
+            others.len(),
+            output.display(),
+            first.display()
+        ));
+    }
+}
+
 impl Cut<'_> {
     /// Refuses what cannot be, before anything is opened.
     pub(crate) fn check(&self, source: &Source) -> Result<(), CliError> {
@@ -113,7 +125,7 @@ impl Cut<'_> {
             Source::Database(_) => slice::from_ref(source),
             _ => &[],
         };
-        match outlet::check(self.output, inputs)? {
+        match outlet::check(self.output, Content::Snapshot, inputs)? {
             Destination::Stdout => Err(UsageError::ChunksToStdout.into()),
             Destination::Special => {
                 let path = self.output.to_path_buf();
@@ -143,6 +155,7 @@ impl Cut<'_> {
     ) -> Result<Exit, CliError> {
         let (summary, header, count) = self.plan(input, name, out)?;
         self.spare(name, count)?;
+        self.warn_of_others(name, count, out);
         let options = ChunkOptions {
             limit: self.limit.0,
             replace: replace(self.force),
@@ -168,13 +181,31 @@ impl Cut<'_> {
     /// Refuses a chunk that would take the input's place.
     fn spare(&self, name: &str, count: u32) -> Result<(), UsageError> {
         let source = Source::of(Path::new(name));
-        let mut chunks =
-            (0..count).map(|index| chunk_path(self.output, ChunkPosition { index, count }));
+        let mut chunks = (0..count)
+            .map(|index| chunk_path(self.output, ChunkPosition { index, count }))
+            .chain(chunks_beside(self.output, count));
         if chunks.any(|chunk| outlet::is_overwritten(&source, &chunk)) {
             let name = name.to_owned();
             return Err(OutletError::OutputIsInput { name }.into());
         }
         Ok(())
+    }
+
+    /// Says what else of the output's name will lie beside the chunks and be of another snapshot, maybe.
+    fn warn_of_others(&self, name: &str, count: u32, out: &mut Output) {
+        let others = chunks_beside(self.output, count);
+        let whole = (count > 1 && self.output.exists())
+            .then(|| self.output.to_path_buf())
+            .filter(|whole| !is_same_file(whole, Path::new(name)));
+        if !self.force || count == 1 {
+            warn_of_chunks(self.output, &others, out);
+        }
+        if let Some(whole) = whole {
+            out.warn(format_args!(
+                "{} is not replaced by the chunks: it may be of another snapshot",
+                whole.display()
+            ));
+        }
     }
 
     /// Reads all of it once, to know that it is sound and how many chunks there will be.

@@ -22,7 +22,7 @@ use crate::args::OpenArgs;
 use crate::error::CliError;
 use crate::exit::{Exit, with_exit_codes};
 use crate::header::HeaderArgs;
-use crate::outlet;
+use crate::outlet::{self, Content};
 use crate::output::{Output, Shown};
 use crate::report::{DigestLine, SnapshotReport, bytes, rate, seconds};
 use crate::source::{self, Source};
@@ -157,7 +157,11 @@ pub(crate) fn run(args: &BenchArgs, out: &mut Output) -> Result<Exit, CliError> 
         outlet::require_outside(dir, dir, "--scratch-dir")?;
     }
     if let Some(output) = &args.output {
-        outlet::check(output, &[Source::Database(args.db_path.clone())])?;
+        outlet::check(
+            output,
+            Content::Snapshot,
+            &[Source::Database(args.db_path.clone())],
+        )?;
         if is_stdout(output) || is_special(output).unwrap_or(false) {
             let name = output.display().to_string();
             return Err(CliError::NotAFile { name });
