@@ -86,8 +86,18 @@ fn restoring(error: &RestoreError) -> Vec<&'static str> {
         RestoreError::Open(error) => over(error),
         RestoreError::Snapshot(error) => verifying(error),
         RestoreError::Publish(error) => publishing(error),
+        RestoreError::NotDurable { source, .. } => restoring(source),
+        RestoreError::Io { source, .. } => too_many_files(source),
+        RestoreError::RocksDb { source, .. } => too_many_files(source),
         _ => Vec::new(),
     }
+}
+
+fn too_many_files(error: &dyn std::fmt::Display) -> Vec<&'static str> {
+    if error.to_string().contains("Too many open files") {
+        return vec!["raise the limit on open files (`ulimit -n`)"];
+    }
+    Vec::new()
 }
 
 fn finding(finding: &Finding) -> Vec<&'static str> {

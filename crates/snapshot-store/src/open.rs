@@ -301,11 +301,30 @@ fn require_unchanged(
     Ok(())
 }
 
+/// Files that a process has open beside those of a database.
+const OTHER_FILES: u64 = 64;
+
+/// What an error of RocksDB that opened a database for writing means.
+pub(crate) fn explain_writing(path: &Path, source: rocksdb::Error) -> OpenError {
+    explain(path, Damage::None, source)
+}
+
+/// Refuses a limit on open files under which `files` of the database in `path` cannot be.
+pub(crate) fn require_open_files(path: &Path, files: u64) -> Result<(), OpenError> {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let needed = files.saturating_add(OTHER_FILES);
+    if limit < needed {
+        return Err(OpenError::TooManyFiles {
+            path: path.to_path_buf(),
+            limit,
+            needed,
+        });
+    }
+    Ok(())
+}
+
 /// What an error of RocksDB means, where that is known.
 fn explain(path: &Path, damage: Damage, source: rocksdb::Error) -> OpenError {
-    /// Files that a process has open beside those of a database.
-    const OTHERS: u64 = 64;
-
     let path = path.to_path_buf();
     let text = source.to_string();
     if text.contains("Too many open files") {
@@ -315,7 +334,7 @@ fn explain(path: &Path, damage: Damage, source: rocksdb::Error) -> OpenError {
             families.map(|family| family.tables.len() as u64)
         });
         return OpenError::TooManyFiles {
-            needed: tables.sum::<u64>() + OTHERS,
+            needed: tables.sum::<u64>() + OTHER_FILES,
             limit: getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX),
             path,
         };

@@ -16,7 +16,6 @@ use super::staging::Staging;
 use super::workers::{self, Queue};
 use super::{Plan, RestoreOptions, VerifiedSnapshot};
 use crate::cursor::EventCursor;
-use crate::limits;
 use crate::progress::Progress;
 use crate::schema::{ColumnFamily, EVENT_CURSOR_KEY, LATEST_HANDLED_EVENT_INDEX_KEY};
 use crate::summary::SnapshotSummary;
@@ -56,8 +55,6 @@ impl Tables {
         whole: bool,
         progress: &Progress,
     ) -> Result<Self, RestoreError> {
-        // Now, and not after all the work.
-        limits::require_for_writing()?;
         let Plan {
             snapshot,
             options,

@@ -15,7 +15,7 @@ use super::RestoreOptions;
 use super::error::{RestoreError, io_error, rocksdb_error};
 use crate::limits;
 use crate::merge::MergeFailures;
-use crate::open::{OpenError, WalRecovery};
+use crate::open::{self, OpenError, WalRecovery};
 use crate::options_file::OptionsFile;
 use crate::publish::{self, Owner};
 use crate::schema::{self, ColumnFamily};
@@ -54,7 +54,7 @@ pub(super) const REVERSE: &str = "rocksdb.ReverseBytewiseComparator";
 const MEMTABLE: usize = 64 << 30;
 
 /// Files that are open at once, as there may be many thousands.
-const MAX_OPEN_FILES: i32 = 256;
+pub(super) const MAX_OPEN_FILES: u16 = 256;
 
 /// What the Rust bindings have no setter for. RocksDB reads it from a file.
 const OPTIONS_FILE: &str = "[Version]\n  rocksdb_version=8.10.0\n  options_file_version=1.1\n[DBOptions]\n  \
@@ -102,9 +102,10 @@ pub(super) fn make(from: &Path, to: &Path) -> Result<(), RestoreError> {
     .map_err(io_error("clone", from))
 }
 
-/// Opens the clone `dir` for writing, all of its column families: RocksDB insists. `scratch` is a directory
-/// for its log.
+/// Opens the clone `dir` of the database `original` for writing, all of its column families: RocksDB insists.
+/// `scratch` is a directory for its log.
 pub(super) fn open(
+    original: &Path,
     dir: &Path,
     scratch: &Path,
     restore: &RestoreOptions,
@@ -120,7 +121,7 @@ pub(super) fn open(
         // As a node recovers; what may be dropped was found out before.
         _ => DBRecoveryMode::PointInTime,
     });
-    options.set_max_open_files(MAX_OPEN_FILES);
+    options.set_max_open_files(MAX_OPEN_FILES.into());
     limits::spare_threads(&mut options);
     options.set_max_total_wal_size(u64::MAX);
     options.set_db_log_dir(scratch);
@@ -136,7 +137,7 @@ pub(super) fn open(
         ColumnFamilyDescriptor::new(family.name, options)
     });
     DB::open_cf_descriptors(&options, dir, descriptors)
-        .map_err(rocksdb_error("open the clone", dir))
+        .map_err(|source| open::explain_writing(original, source).into())
 }
 
 fn database_options(scratch: &Path) -> Result<Options, RestoreError> {

@@ -357,6 +357,18 @@ pub enum Finding {
         /// Bytes free.
         available: u64,
     },
+    /// What is made beside the target cannot have its names.
+    #[error(
+        "{} is so long that names made of it are too long: choose a shorter path, by a mount or a rename",
+        path.display()
+    )]
+    LongName {
+        /// The target.
+        path: PathBuf,
+    },
+    /// The system grants too little.
+    #[error(transparent)]
+    Limit(LimitError),
     /// There is too little room.
     #[error(transparent)]
     Space(SpaceError),

@@ -147,7 +147,7 @@ impl Built {
             wal::cut_torn_tail(dir).map_err(OpenError::from)?;
         }
         step(before, RestoreStep::Open, dir)?;
-        let mut db = clone::open(dir, self.staging.path(), &self.options, failures)?;
+        let mut db = clone::open(original, dir, self.staging.path(), &self.options, failures)?;
         for family in ColumnFamily::ALL {
             step(before, RestoreStep::Clear(family), dir)?;
             if db.cf_handle(family.name()).is_some() {

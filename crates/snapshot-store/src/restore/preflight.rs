@@ -9,19 +9,23 @@ use std::path::{Path, PathBuf};
 use rustix::fs::Access;
 
 use super::RestoreOptions;
-use super::clone::{BYTEWISE, REVERSE, is_linked, walk};
+use super::clone::{BYTEWISE, MAX_OPEN_FILES, REVERSE, is_linked, walk};
 use super::cursor;
 use super::error::{Finding, RestoreError, io_error};
 use super::report::RestoreWarning;
 use super::source::{VerifiedSnapshot, objects};
 use super::staging::{self, Left, Staging};
 use crate::cursor::EventCursor;
+use crate::limits;
 use crate::lock::{self, HeldLock};
 use crate::open::{self, OpenError, OpenOptions};
 use crate::options_file::OptionsFile;
 use crate::publish;
 use crate::space::{self, SpaceError};
 use crate::wal;
+
+/// Bytes that a name may have.
+const MAX_NAME: usize = 255;
 
 /// What a restore would do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,14 +215,32 @@ impl Preflight {
     /// Looks at what is beside the target, which is not in the way of doing nothing.
     pub(super) fn look_beside(&mut self, options: &RestoreOptions) -> Result<(), RestoreError> {
         let path = staging::temporary(&self.target);
+        // A run that is not dry ends what a killed one began, and then looks.
+        let ends = match staging::left(&self.target)? {
+            Left::Old { keep, .. } => keep || options.keep_old,
+            _ => false,
+        };
+        let replaces = self.action == Action::Replace;
+        let is_taken = staging::kept_exists(&self.target);
+        if (is_taken && ends) || (replaces && options.keep_old && (is_taken || ends)) {
+            self.findings.push(staging::kept_finding(&self.target));
+        }
         if self.action == Action::Nothing {
             return Ok(());
         }
+        // Now, and not after all the work.
+        let limits = limits::require_for_writing().err();
+        self.findings.extend(limits.map(Finding::Limit));
+        // RocksDB makes one name of the whole path, for its log.
+        let clone = path.as_os_str().len() + "/db_LOG".len();
+        let too_long = fs::symlink_metadata(&path)
+            .is_err_and(|error| error.kind() == io::ErrorKind::InvalidFilename);
+        if too_long || (replaces && clone > MAX_NAME) {
+            let path = self.target.clone();
+            self.findings.push(Finding::LongName { path });
+        }
         if staging::is_occupied(&self.target).map_err(io_error("read", &path))? {
             self.findings.push(Finding::Occupied { path });
-        }
-        if self.action == Action::Replace && options.keep_old {
-            self.findings.extend(staging::kept_exists(&self.target));
         }
         Ok(())
     }
@@ -327,7 +349,11 @@ impl Preflight {
     fn look_at_families(&mut self, options: &RestoreOptions) -> Result<(), OpenError> {
         let path = &self.current;
         OptionsFile::newest(path)?;
-        for family in wal::read_manifest(path)?.families.into_values() {
+        let families = wal::read_manifest(path)?.families;
+        let tables: usize = families.values().map(|family| family.tables.len()).sum();
+        open::require_open_files(path, tables.min(MAX_OPEN_FILES.into()) as u64)
+            .unwrap_or_else(|error| self.findings.push(error.into()));
+        for family in families.into_values() {
             if let Err(error) = open::require_family_files(path, &family) {
                 self.findings.push(error.into());
             }

@@ -54,9 +54,6 @@ pub(super) fn temporary(target: &Path) -> PathBuf {
     beside(target, SUFFIX)
 }
 
-/// What stands where the old database is to be kept.
-const IS_KEPT: &str = "the name under which the old database is to be kept; move it away";
-
 /// Where the database that was at `target` is kept.
 fn kept(target: &Path) -> PathBuf {
     beside(target, ".old")
@@ -162,15 +159,17 @@ pub(super) fn has(target: &Path, file: &Path) -> bool {
         .is_ok_and(|file| file.starts_with(temporary(target)))
 }
 
-/// The finding that something has the name for the old database, if that is so.
-pub(super) fn kept_exists(target: &Path) -> Option<Finding> {
-    let path = kept(target);
-    fs::symlink_metadata(&path)
-        .is_ok()
-        .then(|| Finding::InTheWay {
-            path,
-            what: IS_KEPT,
-        })
+/// Whether something has the name for the old database.
+pub(super) fn kept_exists(target: &Path) -> bool {
+    fs::symlink_metadata(kept(target)).is_ok()
+}
+
+/// That something has that name.
+pub(super) fn kept_finding(target: &Path) -> Finding {
+    Finding::InTheWay {
+        path: kept(target),
+        what: "the name under which the old database is to be kept; move it away",
+    }
 }
 
 impl Staging {
@@ -321,8 +320,8 @@ fn settle(dir: &Path, target: &Path, keep_old: bool) -> Result<(), RestoreError>
     sync_names(dir, target).map_err(io_error("sync the names in", dir))?;
     match left {
         Left::Old { old, keep, .. } if keep || keep_old => {
-            if let Some(finding) = kept_exists(target) {
-                return Err(refused(finding));
+            if kept_exists(target) {
+                return Err(refused(kept_finding(target)));
             }
             publish::publish_dir(&old, &kept(target))?;
         }
