@@ -222,3 +222,24 @@ fn files_elsewhere_are_found_before_rocksdb_ends_the_process() {
     );
     assert_eq!(names(&target), before);
 }
+
+#[test]
+fn a_path_of_which_rocksdb_can_make_no_name_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = snapshot(dir.path());
+    let target = dir.path().join("d".repeat(240));
+    let found = findings(&file, &target, &options(false));
+    assert!(
+        found
+            .iter()
+            .any(|it| matches!(it, Finding::LongName { .. })),
+        "{found:?}"
+    );
+    // Each name is short enough, and the path is not.
+    let below = dir.path().join("d".repeat(200));
+    fs::create_dir(&below).unwrap();
+    let target = below.join("e".repeat(40));
+    node_database(&target);
+    let found = findings(&file, &target, &options(true));
+    assert!(matches!(found[..], [Finding::LongName { .. }]), "{found:?}");
+}
