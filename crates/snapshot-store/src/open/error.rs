@@ -284,7 +284,9 @@ impl OpenError {
             | Self::OtherPath { .. }
             | Self::MissingFile { .. }
             | Self::WrongSize { .. } => true,
-            Self::Log(error) => !matches!(error, WalError::Io { .. }),
+            // A file that is named and not there is missing.
+            Self::Log(WalError::Io { source, .. }) => source.kind() == io::ErrorKind::NotFound,
+            Self::Log(_) => true,
             Self::RocksDb { source, .. } => source.kind() == rocksdb::ErrorKind::Corruption,
             _ => false,
         }

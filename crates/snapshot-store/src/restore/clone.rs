@@ -237,13 +237,17 @@ pub(super) fn seal(
     // What is in a directory, before the directory.
     for path in paths.into_iter().rev() {
         let file = File::open(&path).map_err(io_error("open", &path))?;
+        let is_dir = file.metadata().map_err(io_error("read", &path))?.is_dir();
         let owner = match original {
             Some(original) => {
                 fs::symlink_metadata(original.join(path.strip_prefix(dir).unwrap_or(&path)))
-                    .or_else(|_| fs::metadata(original.join("CURRENT")))
+                    .or_else(|error| match error.kind() {
+                        io::ErrorKind::NotFound => fs::metadata(original.join("CURRENT")),
+                        _ => Err(error),
+                    })
                     .map(|old| Owner::of(&old))
             }
-            None => fs::metadata(parent).map(|parent| Owner::of_parent(&parent, path.is_dir())),
+            None => fs::metadata(parent).map(|parent| Owner::of_parent(&parent, is_dir)),
         };
         match owner.and_then(|owner| owner.give(&file)) {
             // An owner that this user may not give to a file, or its user namespace does not know.
@@ -255,7 +259,7 @@ pub(super) fn seal(
             }
             other => other.map_err(io_error("give its owner and mode to", &path))?,
         }
-        let synced = if path.is_dir() {
+        let synced = if is_dir {
             publish::sync_dir(&path)
         } else {
             file.sync_all()

@@ -227,7 +227,7 @@ fn files_elsewhere_are_found_before_rocksdb_ends_the_process() {
 fn a_path_of_which_rocksdb_can_make_no_name_is_found() {
     let dir = tempfile::tempdir().unwrap();
     let file = snapshot(dir.path());
-    let target = dir.path().join("d".repeat(240));
+    let target = dir.path().join("d".repeat(245));
     let found = findings(&file, &target, &options(false));
     assert!(
         found
